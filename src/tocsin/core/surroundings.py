@@ -1,0 +1,107 @@
+"""Recorded facts from outside a stream: who holds which role, what is silenced, how we are set."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+import msgspec
+
+_NOT_WORD = re.compile(r"[^a-z0-9@#]+")
+
+
+def role_key(role: str) -> str:
+    """Return the form in which roles are compared: "On-Call Engineer" is "on call engineer"."""
+    return _NOT_WORD.sub(" ", role.casefold()).strip()
+
+
+class Contact(msgspec.Struct, frozen=True):
+    """One way to reach somebody: ``kind`` names the outbound integration, e.g. "email"."""
+
+    kind: str
+    address: str
+
+    def __str__(self) -> str:
+        """Return ``kind:address``, as the settings write it."""
+        return f"{self.kind}:{self.address}"
+
+
+class Person(msgspec.Struct, frozen=True):
+    """Somebody who can be paged. ``contacts`` are tried in order; empty means in-app only."""
+
+    id: str
+    name: str
+    contacts: tuple[Contact, ...] = ()
+
+
+class Directory(msgspec.Struct, frozen=True):
+    """Who is who. Keys of ``roles`` and ``audiences`` are ``role_key`` forms.
+
+    ``channels`` maps a channel name of the document ("#incidents") to the contact that posts there.
+    """
+
+    people: dict[str, Person] = {}
+    roles: dict[str, tuple[str, ...]] = {}
+    audiences: dict[str, tuple[Contact, ...]] = {}
+    channels: dict[str, Contact] = {}
+
+    def holders(self, role: str) -> tuple[Person, ...]:
+        """Return who holds a role now, in the order of the settings; empty if nobody does."""
+        return tuple(self.people[name] for name in self.roles.get(role_key(role), ()))
+
+    def reachable_as(self, role: str) -> tuple[Person, ...]:
+        """Return the holders of a role, or a stand-in for the role itself, reached in-app only."""
+        return self.holders(role) or (Person(id=f"role:{role_key(role)}", name=role),)
+
+
+class Matcher(msgspec.Struct, frozen=True):
+    """One label condition of a silence, as Alertmanager defines it. A missing label is ""."""
+
+    name: str
+    value: str
+    is_regex: bool = False
+    is_equal: bool = True
+
+    def matches(self, labels: dict[str, str]) -> bool:
+        """Say whether the labels satisfy this condition. Expressions match the whole value."""
+        have = labels.get(self.name, "")
+        hit = re.fullmatch(self.value, have) is not None if self.is_regex else have == self.value
+        return hit is self.is_equal
+
+
+class Silence(msgspec.Struct, frozen=True):
+    """A silence: alerts that satisfy all ``matchers`` are muted from ``starts_at`` to ``ends_at``."""
+
+    id: str
+    matchers: tuple[Matcher, ...]
+    starts_at: datetime
+    ends_at: datetime
+    created_by: str = ""
+    comment: str = ""
+
+    def mutes(self, labels: dict[str, str], at: datetime) -> bool:
+        """Say whether an alert with these labels is muted at that instant."""
+        return self.starts_at <= at < self.ends_at and all(m.matches(labels) for m in self.matchers)
+
+
+class Tuning(msgspec.Struct, frozen=True):
+    """What a team may set and the document does not say.
+
+    ``severity_by_label`` maps the value of a ``severity`` or ``priority`` label, case-folded, to a
+    level. ``repeat_every_s`` is 0 for pages that are never repeated.
+    """
+
+    repeat_every_s: int = 300
+    stability_s: int = 900
+    severity_by_label: dict[str, str] = {}
+    severity_default: str | None = None
+    service_labels: tuple[str, ...] = ("service", "app", "job")
+
+
+class Surroundings(msgspec.Struct, frozen=True):
+    """The facts a decision may use besides its stream's own state."""
+
+    directory: Directory = Directory()
+    tuning: Tuning = Tuning()
+    silences: tuple[Silence, ...] = ()
+    fresh_incident_id: str = ""
