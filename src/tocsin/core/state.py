@@ -1,0 +1,132 @@
+"""What a stream is now: the fold of its events, nothing more."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from tocsin.base.source import Source
+from tocsin.core.events import GradedBecause, Hold, Rung
+from tocsin.core.inputs import Signal
+from tocsin.core.phases import Phase
+from tocsin.core.policy import Urgency
+
+
+class AlertRecord(msgspec.Struct, frozen=True):
+    """One alert on a desk: the last signal, and where it was filed."""
+
+    signal: Signal
+    firing: bool
+    incident: str | None = None
+    muted_by: str | None = None
+    stale: bool = False
+
+
+class DeskState(msgspec.Struct, frozen=True):
+    """The desk of one service.
+
+    ``alerts`` is the part of its alerts that the turn is about: they live in rows, since a storm
+    can have a hundred thousand of them.
+    """
+
+    service: str
+    incident: str | None = None
+    alerts: dict[str, AlertRecord] = {}
+
+
+class IncidentAlert(msgspec.Struct, frozen=True):
+    """One alert as its incident sees it."""
+
+    title: str
+    source: str
+    firing: bool
+    muted_by: str | None = None
+    stale: bool = False
+    signals: int = 1
+
+
+class Page(msgspec.Struct, frozen=True):
+    """The page of one person in one incident; repeats and fallbacks belong to the same page.
+
+    ``repeat_at`` is None when it is not going to be repeated. ``contact`` counts from 0 into the
+    person's contacts.
+    """
+
+    person: str
+    name: str
+    role: str
+    urgency: Urgency
+    source: Source
+    asked_at: datetime
+    delivery: str
+    repeats: int = 0
+    contact: int = 0
+    repeat_at: datetime | None = None
+    acknowledged_at: datetime | None = None
+    delivered_at: datetime | None = None
+    unreachable: bool = False
+
+
+class Grade(msgspec.Struct, frozen=True):
+    """A severity with its reason."""
+
+    level: str
+    because: GradedBecause
+    source: Source | None = None
+    words: tuple[str, ...] = ()
+    reason: str = ""
+    by: str = ""
+
+
+class Told(msgspec.Struct, frozen=True):
+    """A channel that was told about this incident, so that it also hears how it ends."""
+
+    channel: str
+    target: str
+    source: Source
+
+
+class IncidentState(msgspec.Struct, frozen=True):
+    """One incident.
+
+    ``started_at`` is when its clocks started: the opening, or the last reopening. ``fired`` holds
+    ``(name of rung, role, after_s, urgency)`` of everything reached since then. ``holds`` is empty
+    while escalation runs.
+    """
+
+    id: str = ""
+    title: str = ""
+    service: str = ""
+    revision: str = ""
+    phase: Phase = Phase.TRIGGERED
+    grade: Grade | None = None
+    opened_at: datetime | None = None
+    started_at: datetime | None = None
+    acknowledged_at: datetime | None = None
+    acknowledged_by: str = ""
+    resolved_at: datetime | None = None
+    monitoring_until: datetime | None = None
+    security_breach: bool = False
+    play: str | None = None
+    alerts: dict[str, IncidentAlert] = {}
+    reports: int = 0
+    rungs: tuple[Rung, ...] = ()
+    fired: tuple[str, ...] = ()
+    reached: tuple[tuple[str, int, Urgency], ...] = ()
+    pages: dict[str, Page] = {}
+    notices: dict[str, Told] = {}
+    told: tuple[Told, ...] = ()
+    holds: tuple[Hold, ...] = ()
+    phase_at: dict[str, datetime] = {}
+    deliveries: int = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Say whether people still work on it."""
+        return self.opened_at is not None and not self.phase.is_over
+
+    @property
+    def severity(self) -> str:
+        """Return the level, or "" before the first grade."""
+        return self.grade.level if self.grade else ""
