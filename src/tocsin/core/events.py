@@ -56,8 +56,8 @@ class Hold(StrEnum):
 class Rung(msgspec.Struct, frozen=True):
     """One planned step of the escalation ladder of an incident.
 
-    ``after_s`` counts from the incident's start. ``person_ids`` is not here: holders are looked up
-    when the rung fires. ``roles`` are in the document's words.
+    ``after_s`` counts from the incident's start. ``roles`` are in the document's words; who holds
+    them is looked up when the rung fires.
     """
 
     roles: tuple[str, ...]
@@ -71,7 +71,7 @@ class Rung(msgspec.Struct, frozen=True):
     @property
     def name(self) -> str:
         """Return what identifies the rung among those of one incident."""
-        return f"{self.source.line}+{self.after_s}"
+        return f"L{self.source.line}/{self.after_s}s/{self.urgency}"
 
 
 # -- Desk ------------------------------------------------------------------------------------------
@@ -235,7 +235,7 @@ class PageAsked(msgspec.Struct, frozen=True, tag=True):
     source: Source
     contact: Contact | None = None
     repeat: int = 0
-    fallback: int = 0
+    contact_index: int = 0
     repeat_at: datetime | None = None
 
 

@@ -6,6 +6,7 @@ import re
 from datetime import datetime
 
 import msgspec
+import re2
 
 _NOT_WORD = re.compile(r"[^a-z0-9@#]+")
 
@@ -37,13 +38,28 @@ class Person(msgspec.Struct, frozen=True):
 class Directory(msgspec.Struct, frozen=True):
     """Who is who. Keys of ``roles`` and ``audiences`` are ``role_key`` forms.
 
-    ``channels`` maps a channel name of the document ("#incidents") to the contact that posts there.
+    ``channels`` maps the ``role_key`` of a channel ("#incidents") to the contact that posts there.
     """
 
     people: dict[str, Person] = {}
     roles: dict[str, tuple[str, ...]] = {}
     audiences: dict[str, tuple[Contact, ...]] = {}
     channels: dict[str, Contact] = {}
+    posts_by_name: bool = False
+
+    def channel(self, name: str) -> Contact | None:
+        """Return the contact that posts to a channel of the document ("#incidents"), or None.
+
+        With ``posts_by_name`` a channel that the settings do not map is addressed by its name.
+        """
+        mapped = self.channels.get(role_key(name))
+        if mapped is None and self.posts_by_name and name.startswith("#"):
+            return Contact("slack", name)
+        return mapped
+
+    def audience(self, name: str) -> tuple[Contact, ...]:
+        """Return the contacts behind "team" or "users"; empty if the settings name none."""
+        return self.audiences.get(role_key(name), ())
 
     def holders(self, role: str) -> tuple[Person, ...]:
         """Return who holds a role now, in the order of the settings; empty if nobody does."""
@@ -63,9 +79,19 @@ class Matcher(msgspec.Struct, frozen=True):
     is_equal: bool = True
 
     def matches(self, labels: dict[str, str]) -> bool:
-        """Say whether the labels satisfy this condition. Expressions match the whole value."""
+        """Say whether the labels satisfy this condition.
+
+        Expressions match the whole value and are RE2, as in Alertmanager: a user's expression
+        cannot take exponential time. An expression that RE2 refuses matches nothing; receivers
+        reject it before it is stored.
+        """
         have = labels.get(self.name, "")
-        hit = re.fullmatch(self.value, have) is not None if self.is_regex else have == self.value
+        if not self.is_regex:
+            return (have == self.value) is self.is_equal
+        try:
+            hit = re2.fullmatch(self.value, have) is not None
+        except re2.error:
+            return False
         return hit is self.is_equal
 
 

@@ -1,0 +1,182 @@
+"""How bad is it? Labels first, then the runbook's own criteria and scenarios, always with a reason."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tocsin.core.events import GradedBecause
+from tocsin.core.similarity import MATCH_MIN, Lexicon, Match, concepts, signal_text
+from tocsin.core.state import Grade
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tocsin.base.source import Source
+    from tocsin.core.inputs import Signal
+    from tocsin.core.policy import Play, Policy, Severity
+    from tocsin.core.surroundings import Tuning
+
+# A scenario's heading is the team's own summary, so a little less than a full match will do.
+_PLAY_MATCH_MIN = 0.55
+_LABELS = ("severity", "priority", "level")
+_YES = frozenset({"1", "true", "yes"})
+_BREACH = frozenset({"security_breach", "security-breach", "breach"})
+_BREACH# A scenario's heading is the team's own summary, so a little less than a full match will do.
+_PLAY_MATCH_MIN = 0.55
+_LABELS = ("category", "type", "incident_type", "security")
+
+
+class PlayMatch(msgspec.Struct, frozen=True):
+    """The scenario that fits a signal best, and the symptoms that say so."""
+
+    play: str
+    source: Source
+    symptoms: tuple[Source, ...]
+    words: tuple[str, ...]
+    score: float
+
+
+def is_security_breach(signal: Signal) -> bool:
+    """Say whether the sender labelled the signal as a security breach.
+
+    ``security_breach="true"``, or ``category``, ``type``, ``incident_type`` or ``security`` with the
+    value "security_breach" or "breach". Text alone never decides this: it reaches the top.
+    """
+    if signal.labels.get("security_breach", "").casefold() in _YES:
+        return True
+    return any(signal.labels.get(name, "").casefold() in _BREACH for name in _BREACH_LABELS)
+
+
+def default_level(policy: Policy, tuning: Tuning) -> str:
+    """Return the level of an incident that nothing grades, or "" if the runbook declares none.
+
+    The settings decide; else the middle of the scheme, leaning to the milder side: P2 of P0-P3.
+    """
+    chosen = policy.severity(tuning.severity_default) if tuning.severity_default else None
+    if chosen is not None:
+        return chosen.level
+    if not policy.severities:
+        return ""
+    return policy.severities[len(policy.severities) // 2].level
+
+
+def grade_signal(policy: Policy, tuning: Tuning, signal: Signal) -> Grade:
+    """Return the severity of one signal with its reason.
+
+    A label that names a level wins; then a security breach; then the criterion that the signal's
+    words cover best; then the criterion that its scenario covers; else the default level.
+    """
+    labelled = _by_label(policy, tuning, signal)
+    if labelled is not None:
+        return labelled
+    if is_security_breach(signal):
+        return grade_breach(policy, tuning)
+    return grade_text(policy, tuning, signal_text(signal.title, signal.labels, signal.annotations))
+
+
+def grade_text(policy: Policy, tuning: Tuning, text: str) -> Grade:
+    """Return the severity that the words of a signal or a declaration deserve."""
+    said = concepts(text)
+    direct = _best_criterion(policy, said)
+    if direct is not None:
+        level, source, match = direct
+        return Grade(level.level, GradedBecause.CRITERION, source, match.words)
+    play = match_play(policy, text)
+    if play is not None:
+        found = policy.play(play.play)
+        assert found is not None  # match_play only names plays of this policy
+        graded = _grade_play(policy, found)
+        if graded is not None:
+            level, source = graded
+            return Grade(level.level, GradedBecause.SCENARIO, source, play.words)
+    level_name = default_level(policy, tuning)
+    declared = policy.severity(level_name)
+    return Grade(level_name, GradedBecause.DEFAULT, declared.source if declared else None)
+
+
+def grade_breach(policy: Policy, tuning: Tuning) -> Grade:
+    """Return the severity of a security breach: its own criterion, else the worst level."""
+    direct = _best_criterion(policy, concepts("security breach"))
+    if direct is not None:
+        return Grade(direct[0].level, GradedBecause.SECURITY_BREACH, direct[1])
+    if policy.severities:
+        worst = policy.severities[0]
+        return Grade(worst.level, GradedBecause.SECURITY_BREACH, worst.source)
+    return Grade(default_level(policy, tuning), GradedBecause.SECURITY_BREACH)
+
+
+def match_play(policy: Policy, text: str) -> PlayMatch | None:
+    """Return the play whose name or symptoms the text covers best, or None below the threshold."""
+    said = concepts(text)
+    lexicon = _lexicon(policy)
+    best: PlayMatch | None = None
+    for play in policy.plays:
+        hits = [(s, lexicon.compare(s.text, said)) for s in play.symptoms]
+        hits = [(s, m) for s, m in hits if m.score >= MATCH_MIN]
+        named = lexicon.compare(play.name, said)
+        score = max([m.score for _, m in hits] + [named.score])
+        if score < MATCH_MIN:
+            continue
+        # Of two scenarios that fit equally well, the one with more of its symptoms seen is meant.
+        score += 0.1 * len(hits)
+        words = dict.fromkeys([w for _, m in hits for w in m.words] + list(named.words))
+        if best is None or score > best.score:
+            sources = tuple(s.source for s, _ in hits)
+            best = PlayMatch(play.name, play.source, sources, tuple(words), score)
+    return best
+
+
+def _by_label(policy: Policy, tuning: Tuning, signal: Signal) -> Grade | None:
+    for name in _LABELS:
+        value = signal.labels.get(name, "").strip()
+        if not value:
+            continue
+        mapped = tuning.severity_by_label.get(value.casefold(), value)
+        level = policy.severity(mapped) or _by_name(policy, mapped)
+        if level is not None:
+            return Grade(level.level, GradedBecause.LABEL, level.source, (f"{name}={value}",))
+    return None
+
+
+def _by_name(policy: Policy, name: str) -> Severity | None:
+    wanted = name.casefold()
+    return next((s for s in policy.severities if s.name.casefold() == wanted), None)
+
+
+def _best_criterion(
+    policy: Policy, said: Mapping[str, str], at_least: float = MATCH_MIN
+) -> tuple[Severity, Source, Match] | None:
+    """Return the best criterion at or above the threshold; of equals, the worse level's."""
+    lexicon = _lexicon(policy)
+    best: tuple[Severity, Source, Match] | None = None
+    for level in policy.severities:
+        for criterion in level.criteria:
+            match = lexicon.compare(criterion.text, said)
+            if match.score >= at_least and (best is None or match.score > best[2].score):
+                best = (level, criterion.source, match)
+    return best
+
+
+def _grade_play(policy: Policy, play: Play) -> tuple[Severity, Source] | None:
+    declared = policy.severity(play.severity) if play.severity else None
+    if declared is not None:
+        return declared, play.source
+    for text in (play.name, *(s.text for s in play.symptoms)):
+        found = _best_criterion(policy, concepts(text), _PLAY_MATCH_MIN)
+        if found is not None:
+            return found[0], found[1]
+    return None
+
+
+@lru_cache(maxsize=16)
+def _lexicon_of(lines: tuple[str, ...]) -> Lexicon:
+    return Lexicon(lines)
+
+
+def _lexicon(policy: Policy) -> Lexicon:
+    criteria = [c.text for s in policy.severities for c in s.criteria]
+    symptoms = [t for p in policy.plays for t in (p.name, *(s.text for s in p.symptoms))]
+    return _lexicon_of((*criteria, *symptoms))

@@ -1,0 +1,153 @@
+"""Does a signal mean what a line of the runbook describes? Explained by the words they share.
+
+Texts become sets of concepts: words are split out of CamelCase, stemmed lightly and folded through
+a small table of synonyms. A line matches when the signal covers most of the weight of its concepts;
+a rare word weighs more than one that half of the runbook uses. A qualifier ("minor", "complete")
+that the signal does not share speaks against the line.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+MATCH_MIN = 0.6
+_QUALIFIER_PENALTY = 0.6
+_GENERIC_WEIGHT = 0.4
+
+_TOKEN = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+(?:xx)?|\d+", re.ASCII)
+_NEGATION = re.compile(r"\bnon[- ]?(?=[a-z])", re.IGNORECASE)
+_STOP = frozenset(
+    "a an and are as at be been being by for from has have if in into is it its more most no not of on or "
+    "over per than that the their them then there this to was were with within when while which who "
+    "affect affecting facing cause causing return returning returned see seen show showing log logs "
+    "for last minute minutes min second seconds since above below value alert".split()
+)
+_QUALIFIERS = frozenset({"complete", "partial", "minor", "major", "noncritical", "nonuser", "cosmetic"})
+# "Issues", "errors", "failures": nearly every line has one, so it says little about which line.
+_GENERIC = frozenset({"issue"})
+_SYNONYMS: tuple[tuple[str, ...], ...] = (
+    ("complete", "all", "every", "total", "entire", "full", "fully", "completely", "nothing"),
+    ("partial", "some", "partially", "several"),
+    ("minor", "slight", "small"),
+    ("outage", "down", "unavailable", "unreachable", "offline", "crash", "dead", "downtime", "absent"),
+    ("issue", "problem", "failure", "fail", "error", "fault", "exception", "degradation", "degrade", "unhealthy"),
+    ("500", "5xx", "http500", "502", "503"),
+    ("database", "db", "postgres", "postgresql", "mysql", "mariadb", "sql"),
+    ("connection", "connect", "connectivity", "connected"),
+    ("slow", "latency", "slowness", "lag", "sluggish", "delay", "p95", "p99"),
+    ("response", "respond", "request", "call"),
+    ("timeout", "timed", "deadline"),
+    ("health", "healthcheck", "liveness", "readiness", "probe", "healthz", "readyz"),
+    ("check", "checks"),
+    ("breach", "intrusion", "compromise", "unauthorized", "unauthorised", "attack", "exfiltration"),
+    ("security", "secure"),
+    ("loss", "lost", "lose", "missing"),
+    ("corruption", "corrupt"),
+    ("user", "customer", "client", "visitor"),
+    ("documentation", "doc", "docs", "readme"),
+    ("service", "api", "system", "site", "platform", "application", "app", "backend", "server"),
+    ("increase", "grow", "rise", "spike", "elevated", "high", "surge"),
+    ("many", "exhausted", "max", "limit", "saturated", "full"),
+    ("endpoint", "route", "path"),
+    ("success", "successful", "succeed"),
+    ("complaint", "complain", "report"),
+    ("cosmetic", "typo", "visual", "layout", "styling"),
+    ("performance", "throughput"),
+)  # fmt: skip
+
+
+def stem(word: str) -> str:
+    """Return a word without the endings that do not change what it is about."""
+    for ending, put in (
+        ("ies", "y"), ("ations", "ate"), ("ation", "ate"), ("ings", ""), ("ing", ""), ("ures", "ure"),
+        ("sses", "ss"), ("ness", ""), ("ally", "al"), ("ions", "ion"), ("ed", ""), ("s", ""),
+    ):  # fmt: skip
+        if word.endswith(ending) and len(word) - len(ending) >= 3 and not word.endswith("ss"):
+            return word[: -len(ending)] + put
+    return word
+
+
+def _canonical() -> dict[str, str]:
+    table: dict[str, str] = {}
+    for group in _SYNONYMS:
+        for word in group:
+            table.setdefault(stem(word), stem(group[0]))
+    return table
+
+
+_CANON = _canonical()
+_QUALIFIER_CONCEPTS = frozenset(_CANON.get(stem(word), stem(word)) for word in _QUALIFIERS)
+
+
+def concepts(text: str) -> dict[str, str]:
+    """Return the concepts of a text, each with the first word that stands for it."""
+    fused = _NEGATION.sub("non", text)
+    found: dict[str, str] = {}
+    for token in _TOKEN.findall(fused):
+        word = token.lower()
+        if word in _STOP or (len(word) < 2 and not word.isdigit()):
+            continue
+        root = stem(word)
+        found.setdefault(_CANON.get(root, root), word)
+    return found
+
+
+class Match(msgspec.Struct, frozen=True):
+    """How well a line describes a signal. ``score`` is in 0..1; ``words`` are the signal's own."""
+
+    score: float
+    words: tuple[str, ...]
+
+
+class Lexicon:
+    """The lines of one runbook, weighed against each other, ready to be compared with signals."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        """Weigh the concepts of all lines: what few lines use tells more."""
+        counts: dict[str, int] = {}
+        total = 0
+        for line in lines:
+            total += 1
+            for concept in concepts(line):
+                counts[concept] = counts.get(concept, 0) + 1
+        self._weights = {c: 1.0 + math.log((1 + total) / (1 + n)) for c, n in counts.items()}
+        self._rarest = 1.0 + math.log(1 + total)
+
+    def compare(self, line: str, signal: Mapping[str, str]) -> Match:
+        """Return how much of the line the signal covers, and by which words of the signal.
+
+        ``signal`` is what ``concepts`` gave for the signal's text.
+        """
+        wanted = concepts(line)
+        if not wanted:
+            return Match(0.0, ())
+        total = sum(self._weight(c) for c in wanted)
+        shared = [c for c in wanted if c in signal]
+        score = sum(self._weight(c) for c in shared) / total
+        if any(c in _QUALIFIER_CONCEPTS and c not in signal for c in wanted):
+            score *= _QUALIFIER_PENALTY
+        telling = [c for c in wanted if c not in _GENERIC]
+        if len(telling) > 1 and len(shared) < 2:
+            score = min(score, 0.5)
+        return Match(score, tuple(signal[c] for c in shared))
+
+    def _weight(self, concept: str) -> float:
+        weight = self._weights.get(concept, self._rarest)
+        return weight * _GENERIC_WEIGHT if concept in _GENERIC else weight
+
+
+def signal_text(title: str, labels: Mapping[str, str], annotations: Mapping[str, str]) -> str:
+    """Return what a signal says in words: its title, its annotations, and telling labels."""
+    parts: Sequence[str] = [
+        title,
+        *(annotations[k] for k in ("summary", "description", "message", "title") if k in annotations),
+        *(labels[k] for k in ("alertname", "service", "app", "job", "component") if k in labels),
+    ]
+    return ". ".join(parts)
