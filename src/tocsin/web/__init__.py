@@ -1,0 +1,1 @@
+"""HTTP: what senders, programs and browsers say to Tocsin, and who may say it."""
