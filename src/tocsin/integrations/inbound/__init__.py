@@ -1,0 +1,1 @@
+"""Translators from what senders speak to Signals: pure, one file each."""
