@@ -24,9 +24,7 @@ _PLAY_MATCH_MIN = 0.55
 _LABELS = ("severity", "priority", "level")
 _YES = frozenset({"1", "true", "yes"})
 _BREACH = frozenset({"security_breach", "security-breach", "breach"})
-_BREACH# A scenario's heading is the team's own summary, so a little less than a full match will do.
-_PLAY_MATCH_MIN = 0.55
-_LABELS = ("category", "type", "incident_type", "security")
+_BREACH_LABELS = ("category", "type", "incident_type", "security")
 
 
 class PlayMatch(msgspec.Struct, frozen=True):

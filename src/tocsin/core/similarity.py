@@ -23,13 +23,16 @@ _GENERIC_WEIGHT = 0.4
 
 _TOKEN = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+(?:xx)?|\d+", re.ASCII)
 _NEGATION = re.compile(r"\bnon[- ]?(?=[a-z])", re.IGNORECASE)
-_STOP = frozenset(
-    "a an and are as at be been being by for from has have if in into is it its more most no not of on or "
-    "over per than that the their them then there this to was were with within when while which who "
-    "affect affecting facing cause causing return returning returned see seen show showing log logs "
-    "for last minute minutes min second seconds since above below value alert".split()
+_STOP_WORDS = """
+a an and are as at be been being by for from has have if in into is it its more most no not of on or
+over per than that the their them then there this to was were with within when while which who
+affect affecting facing cause causing return returning returned see seen show showing log logs
+last minute minutes min second seconds since above below value alert
+"""
+_STOP = frozenset(_STOP_WORDS.split())
+_QUALIFIERS = frozenset(
+    {"complete", "partial", "minor", "major", "noncritical", "nonuser", "cosmetic"}
 )
-_QUALIFIERS = frozenset({"complete", "partial", "minor", "major", "noncritical", "nonuser", "cosmetic"})
 # "Issues", "errors", "failures": nearly every line has one, so it says little about which line.
 _GENERIC = frozenset({"issue"})
 _SYNONYMS: tuple[tuple[str, ...], ...] = (
@@ -147,7 +150,11 @@ def signal_text(title: str, labels: Mapping[str, str], annotations: Mapping[str,
     """Return what a signal says in words: its title, its annotations, and telling labels."""
     parts: Sequence[str] = [
         title,
-        *(annotations[k] for k in ("summary", "description", "message", "title") if k in annotations),
+        *(
+            annotations[k]
+            for k in ("summary", "description", "message", "title")
+            if k in annotations
+        ),
         *(labels[k] for k in ("alertname", "service", "app", "job", "component") if k in labels),
     ]
     return ". ".join(parts)

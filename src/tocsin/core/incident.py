@@ -1,0 +1,603 @@
+"""The incident: graded, escalated, acknowledged, watched, resolved. Every event has its reason.
+
+One input at a time. The handler of an input says what it changes; ``_Turn.settle`` then draws the
+consequences that follow from the state alone: holds, the ladder, and the rungs that are due.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from tocsin.core import events as ev
+from tocsin.core import inputs as inp
+from tocsin.core.decision import NOTHING, Decision
+from tocsin.core.desk import REPORT
+from tocsin.core.effects import Effect, SendNotice, SendPage, TellDesk
+from tocsin.core.escalation import plan_rungs
+from tocsin.core.events import Because, GradedBecause, Hold
+from tocsin.core.evolve import evolve
+from tocsin.core.messages import notice_message, page_message
+from tocsin.core.phases import Phase
+from tocsin.core.policy import Clock, Urgency
+from tocsin.core.severity import (
+    default_level,
+    grade_breach,
+    grade_signal,
+    grade_text,
+    is_security_breach,
+    match_play,
+)
+from tocsin.core.similarity import concepts, signal_text
+from tocsin.core.state import Grade, IncidentState
+from tocsin.core.timers import pending_rungs, rung_due, timers_of
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from tocsin.base.source import Source
+    from tocsin.core.events import IncidentEvent, Rung
+    from tocsin.core.policy import Communication, Policy
+    from tocsin.core.state import Page
+    from tocsin.core.surroundings import Contact, Person, Surroundings
+
+_TITLE_MAX = 160
+_REASON_BY_CLOCK = {
+    Clock.IMMEDIATE: Because.SEVERITY,
+    Clock.UNRESOLVED: Because.NOT_RESOLVED,
+    Clock.UNACKNOWLEDGED: Because.NOT_ACKNOWLEDGED,
+    Clock.EVENT: Because.CONDITION,
+}
+
+
+def decide(
+    policy: Policy,
+    state: IncidentState,
+    received: inp.IncidentInput,
+    surroundings: Surroundings,
+    at: datetime,
+) -> Decision:
+    """Return what one input means for an incident at that instant (aware, UTC).
+
+    ``policy`` is the revision the incident was opened under; for the input that opens it, the one
+    in force. A stale timer decides nothing.
+    """
+    turn = _Turn(policy, state, surroundings, at)
+    turn.handle(received)
+    if turn.refusal:
+        return Decision(refusal=turn.refusal)
+    turn.settle()
+    if not turn.events and not turn.effects:
+        return NOTHING
+    return Decision(tuple(turn.events), tuple(turn.effects))
+
+
+class _Turn:
+    """One input under decision: the state so far, and what has been judged."""
+
+    def __init__(
+        self, policy: Policy, state: IncidentState, surroundings: Surroundings, at: datetime
+    ) -> None:
+        self.policy = policy
+        self.state = state
+        self.surroundings = surroundings
+        self.at = at
+        self.events: list[IncidentEvent] = []
+        self.effects: list[Effect] = []
+        self.refusal = ""
+
+    def emit(self, event: IncidentEvent) -> None:
+        self.events.append(event)
+        self.state = evolve(self.state, event, self.at)
+
+    # -- Inputs ------------------------------------------------------------------------------------
+
+    def handle(self, received: inp.IncidentInput) -> None:  # noqa: C901 - a line for each input
+        match received:
+            case inp.AlertTold():
+                self.alert_told(received)
+            case inp.DeclarationTold():
+                self.declared(received)
+            case inp.Acknowledged():
+                self.acknowledged(received)
+            case inp.PhaseMoved():
+                self.phase_moved(received)
+            case inp.SeverityChosen():
+                self.severity_chosen(received)
+            case inp.SecurityBreachDeclared():
+                self.breach_declared(received.by)
+            case inp.NoteWritten():
+                self.note_written(received)
+            case inp.ResolvedByPerson():
+                self.resolved_by_person(received)
+            case inp.ReopenedByPerson():
+                self.reopened_by_person(received)
+            case inp.TimerFired():
+                self.timer_fired(received)
+            case inp.DeliveryReported():
+                self.delivery_reported(received)
+
+    def alert_told(self, told: inp.AlertTold) -> None:
+        signal = told.signal
+        if self.state.opened_at is None:
+            self._open(title_of(signal), told.service, told.revision, origin=signal.source)
+        if signal.source == REPORT:
+            self._report(signal)
+            return
+        if told.firing and not told.stale:
+            self._alert_fires(signal, told.muted_by)
+            return
+        known = self.state.alerts.get(signal.fingerprint)
+        if known is None or not known.firing:
+            return
+        if not told.firing:
+            self.emit(ev.AlertCleared(signal.fingerprint, known.title))
+            self._watch_if_all_clear()
+        elif not known.stale:
+            self.emit(ev.AlertWentStale(signal.fingerprint, known.title))
+
+    def _alert_fires(self, signal: inp.Signal, muted_by: str | None) -> None:
+        known = self.state.alerts.get(signal.fingerprint)
+        if known is None:
+            self.emit(ev.AlertJoined(signal, muted_by))
+        else:
+            if known.muted_by != muted_by:
+                self.emit(ev.AlertMuted(signal.fingerprint, known.title, muted_by))
+            if not known.firing or known.stale:
+                self.emit(ev.AlertRefired(signal.fingerprint, known.title))
+        if muted_by is None and (known is None or not known.firing):
+            self._return_if_quiet()
+        self._judge(signal)
+
+    def declared(self, told: inp.DeclarationTold) -> None:
+        level = None
+        if told.severity is not None:
+            level = self.policy.severity(told.severity)
+            if level is None and self.state.opened_at is not None:
+                self.refusal = self._undeclared(told.severity)
+                return
+        if self.state.opened_at is None:
+            self._open(told.title, told.service, told.revision, by=told.by)
+        else:
+            self.emit(ev.DeclarationJoined(told.title, told.by))
+            if not self.state.is_open:
+                self._reopen(Because.PERSON, by=told.by)
+        if told.security_breach:
+            self._find_breach(told.by)
+        if level is not None:
+            reason = "declared so"
+            self._grade(
+                Grade(level.level, GradedBecause.PERSON, level.source, reason=reason, by=told.by)
+            )
+        elif not self.state.security_breach:
+            self._grade_if_worse(grade_text(self.policy, self.surroundings.tuning, told.title))
+        self._choose_play(told.title)
+
+    def acknowledged(self, act: inp.Acknowledged) -> None:
+        if not self.state.is_open:
+            self.refusal = (
+                f"{self.state.id} is {self.state.phase}. There is nothing to acknowledge."
+            )
+            return
+        waiting = [p for p in self.state.pages.values() if p.acknowledged_at is None]
+        mine = [p for p in waiting if act.person in (None, p.person)]
+        if self.state.acknowledged_at is not None and not mine:
+            # A second tap, or a second tab: it is so already, which is what the person wanted.
+            return
+        self._acknowledge(act.by, act.via, act.person)
+
+    def phase_moved(self, act: inp.PhaseMoved) -> None:
+        if act.phase is Phase.RESOLVED and self.state.is_open:
+            self._resolve(Because.PERSON, by=act.by)
+            return
+        if act.phase is Phase.REVIEWED and self.state.phase is Phase.RESOLVED:
+            self.emit(ev.PhaseChanged(Phase.REVIEWED, Because.PERSON, act.by))
+            return
+        if act.phase is self.state.phase:
+            return
+        if not self.state.is_open:
+            self.refusal = f"{self.state.id} is {self.state.phase}. Reopen it first."
+            return
+        if act.phase is Phase.REVIEWED:
+            self.refusal = f"{self.state.id} is {self.state.phase}. Resolve it before the review."
+            return
+        if act.phase is Phase.TRIGGERED:
+            self.refusal = f"{self.state.id} has begun already. Reopening starts it again."
+            return
+        if self.state.acknowledged_at is None:
+            self._acknowledge(act.by, f"moving it to {act.phase}", None)
+        if act.phase is not self.state.phase:
+            self.emit(
+                ev.PhaseChanged(act.phase, Because.PERSON, act.by, self._process_line(act.phase))
+            )
+        if act.phase is Phase.MONITORING:
+            self._watch_if_all_clear()
+
+    def severity_chosen(self, act: inp.SeverityChosen) -> None:
+        level = self.policy.severity(act.level)
+        if level is None:
+            self.refusal = self._undeclared(act.level)
+            return
+        if not self.state.is_open:
+            self.refusal = f"{self.state.id} is {self.state.phase}. Reopen it first."
+            return
+        self._grade(
+            Grade(level.level, GradedBecause.PERSON, level.source, reason=act.because, by=act.by)
+        )
+
+    def breach_declared(self, by: str) -> None:
+        if not self.state.is_open:
+            self.refusal = f"{self.state.id} is {self.state.phase}. Reopen it first."
+            return
+        self._find_breach(by)
+
+    def note_written(self, act: inp.NoteWritten) -> None:
+        if not act.text.strip():
+            self.refusal = "A note needs at least one word."
+            return
+        self.emit(ev.NoteAdded(act.by, act.text))
+
+    def resolved_by_person(self, act: inp.ResolvedByPerson) -> None:
+        if not self.state.is_open:
+            self.refusal = f"{self.state.id} is {self.state.phase} already."
+            return
+        self._resolve(Because.PERSON, by=act.by, reason=act.because)
+
+    def reopened_by_person(self, act: inp.ReopenedByPerson) -> None:
+        if self.state.is_open:
+            self.refusal = f"{self.state.id} is open. There is nothing to reopen."
+            return
+        self._reopen(Because.PERSON, by=act.by, reason=act.because)
+
+    def timer_fired(self, fired: inp.TimerFired) -> None:
+        wanted = timers_of(self.state).get(fired.name)
+        if wanted is None or wanted != fired.due_at or self.at < wanted:
+            return
+        if fired.name == "stability":
+            self._resolve(Because.STABLE)
+        elif fired.name.startswith("repeat/"):
+            self._repeat(fired.name.removeprefix("repeat/"))
+        # Rungs need nothing more: settle() reaches whatever is due.
+
+    def delivery_reported(self, report: inp.DeliveryReported) -> None:
+        notice = self.state.notices.get(report.delivery)
+        if notice is not None:
+            self.emit(
+                ev.NoticeDelivered(report.delivery, notice.channel, notice.target)
+                if report.delivered
+                else ev.NoticeFailed(report.delivery, notice.channel, notice.target, report.detail)
+            )
+            return
+        for name, page in self.state.pages.items():
+            if page.delivery == report.delivery:
+                self._page_reported(name, page, report)
+                return
+
+    # -- Opening and grading -----------------------------------------------------------------------
+
+    def _open(
+        self, title: str, service: str, revision: str, *, by: str = "", origin: str = ""
+    ) -> None:
+        incident = self.state.id
+        assert incident, "the shell names the stream before its first input"
+        self.emit(ev.IncidentOpened(incident, title, service, revision, by, origin))
+
+    def _report(self, signal: inp.Signal) -> None:
+        self.emit(ev.ReportJoined(signal.title, signal.annotations.get("description", "")))
+        self._return_if_quiet()
+        self._judge(signal)
+
+    def _judge(self, signal: inp.Signal) -> None:
+        """Grade by one more signal, and find the scenario if none was found yet."""
+        if not self.state.is_open:
+            return
+        if is_security_breach(signal):
+            self._find_breach(signal.source)
+        self._grade_if_worse(grade_signal(self.policy, self.surroundings.tuning, signal))
+        self._choose_play(signal_text(signal.title, signal.labels, signal.annotations))
+
+    def _choose_play(self, text: str) -> None:
+        if self.state.play is not None:
+            return
+        found = match_play(self.policy, text)
+        if found is not None:
+            self.emit(ev.PlayChosen(found.play, found.source, found.symptoms, found.words))
+
+    def _find_breach(self, by: str) -> None:
+        if self.state.security_breach:
+            return
+        self.emit(ev.SecurityBreachFound(by))
+        self._grade_if_worse(grade_breach(self.policy, self.surroundings.tuning))
+        self._plan()
+
+    def _grade_if_worse(self, grade: Grade) -> None:
+        current = self.state.grade
+        if current is None:
+            self._grade(grade)
+        elif self._rank(grade.level) < self._rank(current.level):
+            if current.because is GradedBecause.PERSON:
+                self.emit(ev.SeverityKept(current.level, grade.level, grade.source))
+            else:
+                self._grade(grade)
+
+    def _grade(self, grade: Grade) -> None:
+        previous = self.state.grade
+        self.emit(
+            ev.SeverityGraded(
+                level=grade.level,
+                because=grade.because,
+                source=grade.source,
+                words=grade.words,
+                reason=grade.reason,
+                by=grade.by,
+                previous=previous.level if previous else None,
+            )
+        )
+        if previous is not None and previous.level == grade.level:
+            return
+        self._plan()
+        self._tell(Because.OPENED if previous is None else Because.REGRADED)
+
+    def _rank(self, level: str) -> int:
+        declared = self.policy.severity(level)
+        return declared.rank if declared else len(self.policy.severities)
+
+    def _undeclared(self, level: str) -> str:
+        known = ", ".join(s.level for s in self.policy.severities) or "no level at all"
+        return f"{level} is not a level of this runbook. It declares {known}."
+
+    # -- Escalation --------------------------------------------------------------------------------
+
+    def _plan(self) -> None:
+        rungs = plan_rungs(
+            self.policy,
+            self.state.severity,
+            security_breach=self.state.security_breach,
+            reached=self.state.reached,
+        )
+        if rungs != self.state.rungs:
+            self.emit(ev.RungsPlanned(rungs))
+
+    def settle(self) -> None:
+        """Draw the consequences that follow from the state alone."""
+        if not self.state.is_open:
+            return
+        self._hold(Hold.MONITORING, self.state.phase is Phase.MONITORING)
+        firing = [a for a in self.state.alerts.values() if a.firing]
+        silenced = bool(firing) and all(a.muted_by for a in firing)
+        self._hold(Hold.SILENCED, silenced and not self.state.reports)
+        if self.state.holds:
+            return
+        for rung in pending_rungs(self.state):
+            if rung_due(self.state, rung) <= self.at:
+                self._escalate(rung, _REASON_BY_CLOCK[rung.clock])
+
+    def _hold(self, hold: Hold, wanted: bool) -> None:
+        if wanted and hold not in self.state.holds:
+            self.emit(ev.RungsHeld(hold))
+        elif not wanted and hold in self.state.holds:
+            self.emit(ev.RungsReleased(hold))
+
+    def _escalate(self, rung: Rung, because: Because) -> None:
+        self.emit(ev.Escalated(rung, because))
+        asked: set[str] = set()
+        for role in rung.roles:
+            if not self.surroundings.directory.holders(role):
+                self.emit(ev.RoleUnheld(role, rung.source))
+            for person in self.surroundings.directory.reachable_as(role):
+                # Somebody who holds two roles of one rung is asked once.
+                if person.id not in asked:
+                    asked.add(person.id)
+                    self._page(person, role, rung.urgency, because, rung.source)
+
+    def _page(
+        self,
+        person: Person,
+        role: str,
+        urgency: Urgency,
+        because: Because,
+        source: Source,
+        *,
+        repeat: int = 0,
+        contact_index: int = 0,
+    ) -> None:
+        contact = person.contacts[contact_index] if person.contacts else None
+        delivery = f"{self.state.id}/d{self.state.deliveries + 1}"
+        every_s = self.surroundings.tuning.repeat_every_s
+        repeats = urgency is Urgency.PAGE and every_s > 0
+        self.emit(
+            ev.PageAsked(
+                page=person.id,
+                delivery=delivery,
+                person=person.id,
+                name=person.name,
+                role=role,
+                urgency=urgency,
+                because=because,
+                source=source,
+                contact=contact,
+                repeat=repeat,
+                contact_index=contact_index,
+                repeat_at=self.at + timedelta(seconds=every_s) if repeats else None,
+            )
+        )
+        message = page_message(
+            self.policy,
+            self.state,
+            role=role,
+            urgency=urgency,
+            because=because,
+            repeat=repeat,
+            source=source,
+        )
+        self.effects.append(SendPage(delivery, person.id, person.id, person.name, contact, message))
+
+    def _repeat(self, name: str) -> None:
+        page = self.state.pages[name]
+        person = self._person(name, page)
+        self._page(
+            person, page.role, page.urgency, Because.REPEAT, page.source, repeat=page.repeats + 1
+        )
+
+    def _page_reported(self, name: str, page: Page, report: inp.DeliveryReported) -> None:
+        person = self._person(name, page)
+        contact = person.contacts[page.contact] if page.contact < len(person.contacts) else None
+        if contact is None:
+            return
+        if report.delivered:
+            self.emit(ev.PageDelivered(name, report.delivery, page.name, contact))
+            return
+        self.emit(ev.PageFailed(name, report.delivery, page.name, contact, report.detail))
+        if page.acknowledged_at is not None or not self.state.is_open:
+            return
+        following = page.contact + 1
+        if following < len(person.contacts):
+            self._page(
+                person,
+                page.role,
+                page.urgency,
+                Because.UNDELIVERABLE,
+                page.source,
+                repeat=page.repeats,
+                contact_index=following,
+            )
+        elif page.repeats == 0:
+            self.emit(ev.PersonUnreachable(name, page.name, page.role))
+            self._reach_next(page)
+
+    def _reach_next(self, page: Page) -> None:
+        """Nobody reads this page, so the next rung is not waited for."""
+        if page.urgency is not Urgency.PAGE or self.state.holds:
+            return
+        seen = {p.role for p in self.state.pages.values()}
+        for rung in pending_rungs(self.state):
+            if any(role not in seen for role in rung.roles):
+                self._escalate(rung, Because.UNDELIVERABLE)
+                return
+
+    def _person(self, name: str, page: Page) -> Person:
+        from_directory = self.surroundings.directory.people.get(name)
+        if from_directory is not None:
+            return from_directory
+        found = self.surroundings.directory.reachable_as(page.role)
+        return next((p for p in found if p.id == name), replace(found[0], id=name, contacts=()))
+
+    # -- Channels ----------------------------------------------------------------------------------
+
+    def _tell(self, because: Because) -> None:
+        """Tell every channel that the runbook names for this severity, or that was told before."""
+        told = {(t.channel, t.target, t.source.line) for t in self.state.told}
+        ends = because in (Because.STABLE, Because.PERSON)
+        for rule in self.policy.communications:
+            key = (rule.channel, rule.target or "", rule.source.line)
+            wanted = key in told if ends else self.state.severity in rule.severity or key in told
+            if wanted:
+                reason = (
+                    Because.OPENED if because is Because.REGRADED and key not in told else because
+                )
+                self._tell_one(rule, reason)
+
+    def _tell_one(self, rule: Communication, because: Because) -> None:
+        contacts = self._contacts(rule)
+        if not contacts:
+            self.emit(ev.NoticeLeftToPerson(rule.channel, rule.target or "", because, rule.source))
+            return
+        message = notice_message(self.policy, self.state, because, rule.source)
+        for contact in contacts:
+            delivery = f"{self.state.id}/d{self.state.deliveries + 1}"
+            self.emit(
+                ev.NoticeAsked(
+                    delivery, rule.channel, rule.target or "", contact, because, rule.source
+                )
+            )
+            self.effects.append(SendNotice(delivery, contact, message))
+
+    def _contacts(self, rule: Communication) -> tuple[Contact, ...]:
+        directory = self.surroundings.directory
+        if rule.target is None:
+            return ()
+        if rule.channel == "slack":
+            channel = directory.channel(rule.target)
+            return (channel,) if channel is not None else ()
+        if rule.channel == "email":
+            return tuple(c for c in directory.audience(rule.target) if c.kind == "email")
+        return ()
+
+    # -- Phases ------------------------------------------------------------------------------------
+
+    def _acknowledge(self, by: str, via: str, person: str | None) -> None:
+        self.emit(ev.IncidentAcknowledged(by, via, person))
+        if self.state.phase is Phase.TRIGGERED:
+            source = self._process_line(Phase.ACKNOWLEDGED)
+            self.emit(ev.PhaseChanged(Phase.ACKNOWLEDGED, Because.PERSON, by, source))
+
+    def _watch_if_all_clear(self) -> None:
+        """Begin the quiet window when nothing fires any more. Stale alerts count as firing."""
+        if not self.state.is_open or not self.state.alerts:
+            return
+        if any(alert.firing for alert in self.state.alerts.values()):
+            return
+        source = self._process_line(Phase.MONITORING)
+        if self.state.phase is not Phase.MONITORING:
+            self.emit(ev.PhaseChanged(Phase.MONITORING, Because.ALL_ALERTS_RESOLVED, source=source))
+        window = timedelta(seconds=self.surroundings.tuning.stability_s)
+        self.emit(ev.MonitoringBegan(self.at + window, source))
+
+    def _return_if_quiet(self) -> None:
+        """Something fires although the incident was quiet or over: it starts again."""
+        if self.state.phase is Phase.MONITORING or self.state.phase.is_over:
+            self._reopen(Because.REFIRED)
+
+    def _resolve(self, because: Because, *, by: str = "", reason: str = "") -> None:
+        source = self._process_line(Phase.MONITORING) if because is Because.STABLE else None
+        self.emit(ev.IncidentResolved(because, by, reason, source))
+        self._tell(because)
+        self.effects.append(TellDesk(self.state.service, inp.IncidentEnded(self.state.id)))
+
+    def _reopen(self, because: Because, *, by: str = "", reason: str = "") -> None:
+        was_over = not self.state.is_open
+        self.emit(ev.IncidentReopened(because, by, reason))
+        if was_over:
+            self.effects.append(TellDesk(self.state.service, inp.IncidentReturned(self.state.id)))
+        if self.state.grade is None:
+            self._grade(
+                Grade(default_level(self.policy, self.surroundings.tuning), GradedBecause.DEFAULT)
+            )
+        self._plan()
+        self._tell(Because.REOPENED)
+
+    def _process_line(self, phase: Phase) -> Source | None:
+        """Return the line of the process that asks for this phase, for the citation."""
+        wanted = concepts(_PHASE_WORDS[phase])
+        best: tuple[int, Source | None] = (0, None)
+        for checklist in self.policy.checklists:
+            for item in checklist.items:
+                shared = len(wanted.keys() & concepts(item.text).keys())
+                if shared > best[0]:
+                    best = (shared, item.source)
+        return best[1]
+
+
+_PHASE_WORDS = {
+    Phase.TRIGGERED: "detect",
+    Phase.ACKNOWLEDGED: "acknowledge",
+    Phase.INVESTIGATING: "identify root cause",
+    Phase.FIXING: "implement fix",
+    Phase.MONITORING: "monitor stability",
+    Phase.RESOLVED: "verify resolution",
+    Phase.REVIEWED: "write postmortem",
+}
+
+
+def title_of(signal: inp.Signal) -> str:
+    """Return the title of an incident that this signal opens: its summary, else its name."""
+    summary = signal.annotations.get("summary", "").strip().splitlines()
+    title = summary[0] if summary else signal.title
+    return title if len(title) <= _TITLE_MAX else title[: _TITLE_MAX - 1] + "…"
+
+
+def new_incident(incident: str) -> IncidentState:
+    """Return the state of a stream that has had no event yet."""
+    return IncidentState(id=incident)
