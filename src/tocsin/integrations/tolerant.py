@@ -46,7 +46,8 @@ def why_unreadable(error: Exception, raw: bytes) -> str:
         return "There is nothing between two commas."
     if _SURROGATE.search(raw):
         return "It holds half of a surrogate pair, which is no character."
-    return f"It is not JSON: {str(error).removeprefix("JSON is malformed: ")[:300]}."
+    what = str(error).removeprefix("JSON is malformed: ")[:300]
+    return f"It is not JSON: {what}."
 
 
 def holds_nul(raw: bytes) -> bool:
