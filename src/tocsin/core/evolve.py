@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import singledispatch
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,6 @@ from tocsin.core.state import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import datetime
 
 
 def evolve_desk(state: DeskState, event: ev.DeskEvent) -> DeskState:

@@ -238,7 +238,7 @@ def _(event: ev.Escalated) -> Line | None:
 
 @_tell.register
 def _(event: ev.PageDelivered) -> Line:
-    text = f"{event.name}’s page was taken by {event.contact.kind}"
+    text = f"The page to {event.name} was taken by {event.contact.kind}"
     return Line(text, AUTOMATIC, "check")
 
 
