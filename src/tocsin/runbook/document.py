@@ -1,0 +1,461 @@
+"""A Markdown document as sections, blocks and lines that know where they stand.
+
+Line numbers count from 1 and are those of the file; nothing here knows what a runbook is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import cache
+from typing import TypeAlias
+
+import msgspec
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+_NEWLINE = re.compile(r"\r\n?|\n")
+_CHECKBOX = re.compile(r"^\[[ xX]\]\s+")
+_BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
+_COLON_LEAD = re.compile(r"^([^:\n]{1,60}?)\s*:(?:\s+|$)")
+_AFTER_LEAD = re.compile(r"^\s*(?:[:\u2013\u2014]|-{1,2}(?=\s)|->|\u2192)?\s*")
+
+
+class Code(msgspec.Struct, frozen=True):
+    """A back-ticked span. ``column`` is that of its first character, counted from 1."""
+
+    text: str
+    line: int
+    column: int
+
+
+class Inline(msgspec.Struct, frozen=True):
+    """Running text. ``plain`` is without emphasis; ``lead`` is its bold or back-ticked opening.
+
+    ``rest`` is ``plain`` after the lead and its colon or dash; equal to ``plain`` without a lead.
+    ``is_label`` says that the lead is all there is, as in ``**Symptoms:**``.
+    """
+
+    raw: str
+    plain: str
+    line: int
+    end: int
+    lead: str = ""
+    rest: str = ""
+    codes: tuple[Code, ...] = ()
+    is_label: bool = False
+    checkbox: bool = False
+
+    @property
+    def before_colon(self) -> str:
+        """Return the bold lead, or what stands before the first colon, or nothing."""
+        if self.lead:
+            return self.lead
+        found = _COLON_LEAD.match(self.plain)
+        return found[1] if found else ""
+
+    @property
+    def after_colon(self) -> str:
+        """Return what follows ``before_colon``; all of it when there is none."""
+        if self.lead:
+            return self.rest
+        found = _COLON_LEAD.match(self.plain)
+        return self.plain[found.end() :] if found else self.plain
+
+
+class Paragraph(msgspec.Struct, frozen=True):
+    """A paragraph, of one line or several."""
+
+    text: Inline
+    line: int
+    end: int
+
+
+class Fence(msgspec.Struct, frozen=True):
+    """A fenced or indented code block. ``body_line`` is the line of its first content line."""
+
+    language: str
+    content: str
+    line: int
+    end: int
+    body_line: int
+    indent: int
+    closed: bool
+
+
+class Item(msgspec.Struct, frozen=True):
+    """One list item: its first paragraph and what is nested in it."""
+
+    text: Inline
+    line: int
+    end: int
+    blocks: tuple[Block, ...] = ()
+
+
+class Listing(msgspec.Struct, frozen=True):
+    """A list."""
+
+    ordered: bool
+    items: tuple[Item, ...]
+    line: int
+    end: int
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One row of a table."""
+
+    cells: tuple[Inline, ...]
+    line: int
+
+
+class Table(msgspec.Struct, frozen=True):
+    """A table with its header."""
+
+    header: tuple[Inline, ...]
+    rows: tuple[Row, ...]
+    line: int
+    end: int
+
+
+class Other(msgspec.Struct, frozen=True):
+    """A rule, raw HTML, anything that carries no words of its own."""
+
+    kind: str
+    line: int
+    end: int
+
+
+Block: TypeAlias = Paragraph | Fence | Listing | Table | Other
+
+
+class Group(msgspec.Struct, frozen=True):
+    """Blocks under one bold label, or those before the first. ``label`` is "" for the latter."""
+
+    label: str
+    line: int
+    blocks: tuple[Block, ...]
+
+
+class Section(msgspec.Struct, frozen=True):
+    """A heading with what follows it up to the next heading of its own level or above.
+
+    The root has level 0 and no title.
+    """
+
+    title: Inline
+    level: int
+    blocks: tuple[Block, ...]
+    sections: tuple[Section, ...]
+
+    @property
+    def line(self) -> int:
+        """Return the line of the heading."""
+        return self.title.line
+
+    def groups(self) -> tuple[Group, ...]:
+        """Return the section's own blocks, split at bold labels such as ``**Symptoms:**``."""
+        return _split(self.blocks)
+
+    def walk(self) -> Iterator[Section]:
+        """Yield this section and all below it, in document order."""
+        yield self
+        for section in self.sections:
+            yield from section.walk()
+
+
+class Document(msgspec.Struct, frozen=True):
+    """One file. ``lines[0]`` is line 1; ``front_matter`` is the number of its lines at the top."""
+
+    file: str
+    lines: tuple[str, ...]
+    root: Section
+    front_matter: int = 0
+    front_title: str = ""
+
+    @property
+    def title_section(self) -> Section | None:
+        """Return the section of the only first-level heading, which is the document's title."""
+        tops = [s for s in self.root.sections if s.level == 1]
+        return tops[0] if len(tops) == 1 else None
+
+    @property
+    def title(self) -> str:
+        """Return the title a reader would give it: the first heading, or what front matter says."""
+        section = self.title_section or next(iter(self.root.sections), None)
+        return section.title.plain if section else self.front_title
+
+    @property
+    def top_sections(self) -> tuple[Section, ...]:
+        """Return the sections below the title, or all of them where there is no single title."""
+        title = self.title_section
+        if title is None:
+            return self.root.sections
+        others = tuple(s for s in self.root.sections if s is not title)
+        return tuple(sorted(title.sections + others, key=lambda s: s.line))
+
+
+def read_document(file: str, text: str) -> Document:
+    """Read any text as Markdown. Every string is some document; nothing is raised."""
+    lines = _NEWLINE.split(text)
+    front, front_title = _front_matter(lines)
+    body = "\n".join([""] * front + lines[front:])
+    tokens = _markdown().parse(body)
+    flat = _Flat(tokens, lines)
+    root_blocks: list[Block] = []
+    headings: list[tuple[int, Inline, list[Block]]] = []
+    target = root_blocks
+    while not flat.done:
+        token = flat.peek
+        if token.type == "heading_open" and token.level == 0:
+            level, inline = flat.heading()
+            target = []
+            headings.append((level, inline, target))
+        else:
+            target.extend(flat.block())
+    nowhere = Inline(raw="", plain="", line=1, end=1)
+    root = Section(nowhere, 0, tuple(root_blocks), _nest(headings))
+    return Document(file, tuple(lines), root, front, front_title)
+
+
+def rows_of(blocks: Sequence[Block]) -> Iterator[tuple[Item, int]]:
+    """Yield every list item of these blocks with its depth, outer ones first."""
+    for block in blocks:
+        if isinstance(block, Listing):
+            for item in block.items:
+                yield item, 0
+                for inner, depth in rows_of(item.blocks):
+                    yield inner, depth + 1
+
+
+@cache
+def _markdown() -> MarkdownIt:
+    return MarkdownIt("commonmark").enable("table")
+
+
+def _front_matter(lines: list[str]) -> tuple[int, str]:
+    if not lines or lines[0].strip() != "---":
+        return 0, ""
+    for index, line in enumerate(lines[1:60], start=1):
+        if line.strip() in ("---", "..."):
+            found = next((x for x in lines[1:index] if x.lower().startswith("title:")), "")
+            return index + 1, found[6:].strip().strip("\"'")
+    return 0, ""
+
+
+def _nest(headings: list[tuple[int, Inline, list[Block]]]) -> tuple[Section, ...]:
+    sections: list[Section] = []
+    index = 0
+    while index < len(headings):
+        level, title, blocks = headings[index]
+        end = index + 1
+        while end < len(headings) and headings[end][0] > level:
+            end += 1
+        inner = _nest(headings[index + 1 : end])
+        sections.append(Section(title, level, tuple(blocks), inner))
+        index = end
+    return tuple(sections)
+
+
+def _split(blocks: Sequence[Block]) -> tuple[Group, ...]:
+    groups: list[Group] = []
+    label, line, held = "", blocks[0].line if blocks else 1, list[Block]()
+    for block in blocks:
+        if isinstance(block, Paragraph) and (name := _label_of(block.text)):
+            if held or label:
+                groups.append(Group(label, line, tuple(held)))
+            label, line, held = name, block.line, []
+            if not block.text.is_label and block.text.rest:
+                held.append(block)
+        else:
+            held.append(block)
+    if held or label:
+        groups.append(Group(label, line, tuple(held)))
+    return tuple(groups)
+
+
+def _label_of(text: Inline) -> str:
+    if text.is_label:
+        return text.lead
+    if text.lead and text.raw.lstrip().startswith("**") and ":" in text.raw[: len(text.lead) + 6]:
+        return text.lead
+    words = text.plain.strip()
+    if words.endswith(":") and len(words.split()) <= 5 and text.line == text.end:
+        return words[:-1]
+    return ""
+
+
+class _Flat:
+    """A cursor over markdown-it's flat token list."""
+
+    def __init__(self, tokens: Sequence[Token], lines: Sequence[str]) -> None:
+        self._tokens = tokens
+        self._lines = lines
+        self._at = 0
+
+    @property
+    def done(self) -> bool:
+        return self._at >= len(self._tokens)
+
+    @property
+    def peek(self) -> Token:
+        return self._tokens[self._at]
+
+    def _next(self) -> Token:
+        token = self._tokens[self._at]
+        self._at += 1
+        return token
+
+    def heading(self) -> tuple[int, Inline]:
+        opening = self._next()
+        inline = self._inline(self._next(), self._span(opening))
+        self._next()
+        return int(opening.tag[1:]), inline
+
+    def block(self) -> list[Block]:
+        token = self._next()
+        line, end = self._span(token)
+        if token.type == "paragraph_open":
+            inline = self._inline(self._next(), (line, end))
+            self._next()
+            return [Paragraph(inline, line, end)]
+        if token.type == "heading_open":
+            # A heading inside a list or a quotation opens no section; it reads as a paragraph.
+            inline = self._inline(self._next(), (line, end))
+            self._next()
+            return [Paragraph(inline, line, end)]
+        if token.type in ("fence", "code_block"):
+            return [self._fence(token, line, end)]
+        if token.type in ("bullet_list_open", "ordered_list_open"):
+            return [self._listing(token, line)]
+        if token.type == "table_open":
+            return [self._table(line, end)]
+        if token.type == "blockquote_open":
+            blocks: list[Block] = []
+            while self.peek.type != "blockquote_close":
+                blocks.extend(self.block())
+            self._next()
+            return blocks
+        return [Other(token.type, line, end)]
+
+    def _span(self, token: Token) -> tuple[int, int]:
+        if token.map is None:
+            return 1, 1
+        start, end = token.map
+        last = max(start + 1, min(end, len(self._lines)))
+        while last > start + 1 and not self._lines[last - 1].strip():
+            last -= 1
+        return start + 1, last
+
+    def _fence(self, token: Token, line: int, end: int) -> Fence:
+        if token.type == "code_block":
+            return Fence("", token.content, line, end, line, 4, closed=True)
+        opening = self._lines[line - 1]
+        indent = len(opening) - len(opening.lstrip())
+        closed = end > line and self._lines[end - 1].strip().lstrip("> ").startswith(token.markup)
+        language = token.info.strip().split(" ")[0].lower()
+        return Fence(language, token.content, line, end, line + 1, indent, closed)
+
+    def _listing(self, opening: Token, line: int) -> Listing:
+        closing = opening.type.replace("open", "close")
+        items: list[Item] = []
+        while self.peek.type != closing:
+            items.append(self._item())
+        self._next()
+        end = items[-1].end if items else line
+        return Listing(opening.type.startswith("ordered"), tuple(items), line, end)
+
+    def _item(self) -> Item:
+        opening = self._next()
+        line, end = self._span(opening)
+        blocks: list[Block] = []
+        while self.peek.type != "list_item_close":
+            blocks.extend(self.block())
+        self._next()
+        if blocks and isinstance(blocks[0], Paragraph):
+            return Item(blocks[0].text, line, end, tuple(blocks[1:]))
+        return Item(Inline(raw="", plain="", line=line, end=line), line, end, tuple(blocks))
+
+    def _table(self, line: int, end: int) -> Table:
+        rows: list[Row] = []
+        cells: list[Inline] = []
+        while (token := self._next()).type != "table_close":
+            if token.type == "tr_open":
+                cells, row = [], self._span(token)
+            elif token.type == "inline":
+                cells.append(self._inline(token, row))
+            elif token.type == "tr_close":
+                rows.append(Row(tuple(cells), row[0]))
+        header = rows[0].cells if rows else ()
+        return Table(header, tuple(rows[1:]), line, end)
+
+    def _inline(self, token: Token, span: tuple[int, int]) -> Inline:
+        line, end = span
+        raw = token.content
+        checkbox = _CHECKBOX.match(raw)
+        children = token.children or []
+        plain = "".join(_words(child) for child in children)
+        if checkbox:
+            plain = _CHECKBOX.sub("", plain)
+        plain = plain.strip()
+        lead, is_strong = _lead(children)
+        rest = plain
+        if lead and plain.startswith(lead):
+            rest = _AFTER_LEAD.sub("", plain[len(lead) :], count=1)
+        lead = lead.strip().removesuffix(":").strip()
+        return Inline(
+            raw=raw,
+            plain=plain,
+            line=line,
+            end=end,
+            lead=lead,
+            rest=rest.strip(),
+            codes=self._codes(children, line, end),
+            is_label=is_strong and bool(lead) and not rest.strip(),
+            checkbox=checkbox is not None,
+        )
+
+    def _codes(self, children: Sequence[Token], line: int, end: int) -> tuple[Code, ...]:
+        codes: list[Code] = []
+        at_line, at = line, 0
+        for child in children:
+            if child.type != "code_inline":
+                continue
+            for number in range(at_line, end + 1):
+                text = self._lines[number - 1] if number <= len(self._lines) else ""
+                start = text.find(child.markup + child.content, at if number == at_line else 0)
+                if start >= 0:
+                    column = start + len(child.markup)
+                    codes.append(Code(child.content, number, column + 1))
+                    at_line, at = number, column + len(child.content) + len(child.markup)
+                    break
+            else:
+                # markdown-it strips one space inside ``` `x` ``` and joins lines: point at the line.
+                codes.append(Code(child.content, line, 1))
+        return tuple(codes)
+
+
+def _words(token: Token) -> str:
+    if token.type in ("softbreak", "hardbreak"):
+        return " "
+    if token.type == "html_inline":
+        return "; " if _BREAK.fullmatch(token.content) else token.content
+    if token.type == "image":
+        return "".join(_words(child) for child in token.children or [])
+    return token.content
+
+
+def _lead(children: Sequence[Token]) -> tuple[str, bool]:
+    """Return the bold or back-ticked words that open the text, and whether they are bold."""
+    shown = [c for c in children if c.type != "text" or c.content.strip()]
+    if not shown:
+        return "", False
+    if shown[0].type == "code_inline":
+        return shown[0].content, False
+    if shown[0].type != "strong_open":
+        return "", False
+    words: list[str] = []
+    for child in shown[1:]:
+        if child.type == "strong_close":
+            break
+        words.append(_words(child))
+    return "".join(words), True

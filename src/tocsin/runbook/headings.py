@@ -1,0 +1,110 @@
+"""What a heading means, by its words and never by its place."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+
+from tocsin.runbook.document import Document
+
+
+class Meaning(StrEnum):
+    """What a section is about."""
+
+    SEVERITY = "severity"
+    ESCALATION = "escalation"
+    COMMUNICATION = "communication"
+    PROCESS = "process"
+    SCENARIOS = "scenarios"
+    POSTMORTEM = "post-mortem"
+
+
+class Part(StrEnum):
+    """What a part of a scenario is about."""
+
+    SYMPTOMS = "symptoms"
+    STEPS = "steps"
+    COMMANDS = "commands"
+    CHECKS = "checks"
+    BACKGROUND = "background"
+
+
+_MEANINGS: tuple[tuple[Meaning, re.Pattern[str]], ...] = tuple(
+    (meaning, re.compile(pattern, re.IGNORECASE))
+    for meaning, pattern in (
+        (
+            Meaning.POSTMORTEM,
+            r"post[- ]?mortem|post[- ]?incident|retrospective|after[- ]action|lessons learn"
+            r"|blameless|\bafterwards?\b.*\b(write|review|learn)|incident review|write-?up",
+        ),
+        (
+            Meaning.ESCALATION,
+            r"escalat|chain of command|who (?:to|do we|we|is|gets?) (?:call|page|wake|paged|woken)"
+            r"|when to (?:call|page|wake)|\bpaging\b|climb",
+        ),
+        (
+            Meaning.SEVERITY,
+            r"severit(?!y.*\bsteps)|priority (?:level|class|matrix|definition)|priorities"
+            r"|incident (?:level|class|priorit|grade)|classif|\bgrad(?:e|es|ing)\b|how bad",
+        ),
+        (
+            Meaning.COMMUNICATION,
+            r"communicat|notification|status update|who (?:hears|is told|gets told|to tell|we tell)"
+            r"|stakeholder|keeping .*informed|announce|telling people",
+        ),
+        (
+            Meaning.SCENARIOS,
+            r"scenario|common (?:incident|issue|problem|failure|alert)|known (?:incident|issue|problem|failure)"
+            r"|\bplays\b|\bplaybooks\b|\brunbooks\b|failure modes|troubleshoot"
+            r"|what (?:usually|typically|tends to) (?:break|go)",
+        ),
+        (
+            Meaning.PROCESS,
+            r"process\b|life[- ]?cycle|workflow|\bphases\b|\bstages\b"
+            r"|response (?:plan|steps|procedure|flow|phases)|course of an incident"
+            r"|(?:working|running|handling) an incident",
+        ),
+    )
+)
+_BY_SEVERITY = re.compile(r"\b(?:by|per|for each) (?:severity|priority|level)", re.IGNORECASE)
+_PARTS: tuple[tuple[Part, re.Pattern[str]], ...] = tuple(
+    (part, re.compile(pattern, re.IGNORECASE))
+    for part, pattern in (
+        (
+            Part.SYMPTOMS,
+            r"symptom|indicator|\bsigns?\b|detect|how (?:it|you) (?:shows|notice|see)|what you see"
+            r"|\bmeaning\b|looks like|trigger|alert condition|you will see",
+        ),
+        (Part.CHECKS, r"verif|confirm|validat|post[- ]?check|is it fixed|proof"),
+        (Part.COMMANDS, r"command|at the terminal|in the shell|cheat ?sheet"),
+        (
+            Part.STEPS,
+            r"response|respond|\bsteps?\b|\bactions?\b|resol|mitigat|diagnos|investigat|recover"
+            r"|\bfix|remed|procedure|troubleshoot|triage|immediate|what to do|workaround|rollback"
+            r"|first aid|\bdo this\b|containment|eradication",
+        ),
+        (Part.BACKGROUND, r"impact|cause|prevent|escalat|note|reference|related|context|background"),
+    )
+)
+_ALERT_PARTS = ("meaning", "impact", "diagnosis", "mitigation")
+
+
+def meaning_of(heading: str) -> Meaning | None:
+    """Return what a section of this heading is about, or None when the words do not say."""
+    for meaning, pattern in _MEANINGS:
+        if pattern.search(heading):
+            if meaning is Meaning.SEVERITY and _BY_SEVERITY.search(heading):
+                continue
+            return meaning
+    return None
+
+
+def part_of(label: str) -> Part | None:
+    """Return what a part of a scenario under this label or heading is, or None."""
+    return next((part for part, pattern in _PARTS if pattern.search(label)), None)
+
+
+def is_alert_document(document: Document) -> bool:
+    """Say whether a document explains one alert: at least two of its four usual headings."""
+    words = {s.title.plain.strip().casefold() for s in document.top_sections}
+    return sum(part in words for part in _ALERT_PARTS) >= 2

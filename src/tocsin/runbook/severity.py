@@ -1,0 +1,253 @@
+"""Severity levels and the criteria that deserve them."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from tocsin.core.policy import Criterion, LineStatus, Severity
+from tocsin.runbook.document import (
+    Block,
+    Document,
+    Inline,
+    Listing,
+    Paragraph,
+    Section,
+    Table,
+    rows_of,
+)
+from tocsin.runbook.headings import Meaning, meaning_of
+from tocsin.runbook.levels import Declared, Scheme, declared_in, scheme_of
+from tocsin.runbook.notes import Notes
+
+_PROMISE = re.compile(
+    r"\brespon[sd]|resolution|\bsla\b|timeline|escalat|notif|communicat|update|\bowner|deadline"
+    r"|initial action|on-?call|target|\bmttr|\bmtta|time\b|contact|action|who\b",
+    re.IGNORECASE,
+)
+_LEVEL_COLUMN = re.compile(r"severity|level|priority|class|grade|sev\b|\bp\b", re.IGNORECASE)
+_NAME_COLUMN = re.compile(r"^\W*(?:name|title|label|called|meaning)\W*$", re.IGNORECASE)
+_PIECES = re.compile(r"<br\s*/?>|;\s+", re.IGNORECASE)
+
+
+class Found(msgspec.Struct):
+    """One declaration while it is being read."""
+
+    declared: Declared
+    line: int
+    criteria: list[Criterion] = []
+
+
+class Severities(msgspec.Struct, frozen=True):
+    """What one document declares."""
+
+    scheme: Scheme = Scheme()
+    levels: tuple[Severity, ...] = ()
+    section: Section | None = None
+
+
+def read_severities(document: Document, notes: Notes) -> Severities:
+    """Read the first section that declares levels. Contradictions become findings."""
+    for section in _candidates(document):
+        found = _declarations(section, notes)
+        if len({f.declared.key for f in found}) >= 2:
+            return _settle(section, found, notes)
+    return Severities()
+
+
+def _candidates(document: Document) -> list[Section]:
+    about = [
+        section
+        for section in document.root.walk()
+        if section.level
+        and section is not document.title_section
+        and meaning_of(section.title.plain) is Meaning.SEVERITY
+    ]
+    title = document.title_section
+    if title is not None and meaning_of(title.title.plain) is Meaning.SEVERITY:
+        about.append(title)
+    return about
+
+
+def _declarations(section: Section, notes: Notes) -> list[Found]:
+    found: list[Found] = []
+    for inner in section.sections:
+        declared = declared_in(inner.title.plain)
+        if declared is not None:
+            level = Found(declared, inner.line)
+            found.append(level)
+            for group in inner.groups():
+                _criteria_under(group.label, group.blocks, level, notes)
+            for deeper in inner.sections:
+                _criteria_under(deeper.title.plain, deeper.blocks, level, notes)
+        else:
+            found.extend(_declarations(inner, notes))
+    if found:
+        return found
+    for block in section.blocks:
+        if isinstance(block, Table):
+            found.extend(_rows(block, notes))
+        elif isinstance(block, Listing):
+            found.extend(_items(block, notes))
+        elif isinstance(block, Paragraph) and block.text.lead:
+            found.extend(_led(block.text, (), notes))
+    if not found:
+        found = _labelled(section, notes)
+    return found
+
+
+def _labelled(section: Section, notes: Notes) -> list[Found]:
+    """Read ``**P0 - Critical**`` lines with a list under each."""
+    found: list[Found] = []
+    for group in section.groups():
+        declared = declared_in(group.label) if group.label else None
+        if declared is not None:
+            level = Found(declared, group.line)
+            _criteria_under("", group.blocks, level, notes)
+            found.append(level)
+    return found
+
+
+def _criteria_under(
+    label: str, blocks: tuple[Block, ...], level: Found, notes: Notes
+) -> None:
+    promise = bool(label) and _PROMISE.search(label) is not None
+    for block in blocks:
+        if isinstance(block, Listing):
+            for item, _ in rows_of((block,)):
+                if promise or (
+                    item.text.before_colon and _PROMISE.search(item.text.before_colon)
+                ):
+                    notes.mark_item(item, LineStatus.REFERENCE, "promise in a severity level")
+                    _promise(item.text, notes)
+                    continue
+                _criterion(item.text.plain, item.text.line, level, notes)
+                notes.mark_item(item, LineStatus.AUTOMATED, "severity criterion")
+        elif isinstance(block, Paragraph) and not promise:
+            words = block.text.rest if block.text.lead else block.text.plain
+            if block.text.lead and _PROMISE.search(block.text.lead):
+                _promise(block.text, notes)
+                notes.mark_block(block, LineStatus.REFERENCE, "promise in a severity level")
+            elif words:
+                _criterion(words, block.line, level, notes)
+                notes.mark(
+                    block.line, LineStatus.AUTOMATED, "severity criterion", end=block.end, again=True
+                )
+
+
+def _promise(text: Inline, notes: Notes) -> None:
+    notes.find(
+        "T136",
+        text.line,
+        text.before_colon,
+        f"\u201c{text.plain}\u201d is a promise, not a criterion; nothing is timed by it.",
+        "Put the time into the escalation criteria if somebody should be paged by then.",
+    )
+
+
+def _criterion(words: str, line: int, level: Found, notes: Notes) -> None:
+    words = words.strip()
+    if words:
+        level.criteria.append(Criterion(words, notes.source(line)))
+
+
+def _rows(table: Table, notes: Notes) -> list[Found]:
+    header = [cell.plain for cell in table.header]
+    column = next((i for i, h in enumerate(header) if _LEVEL_COLUMN.search(h)), 0)
+    name_column = next((i for i, h in enumerate(header) if _NAME_COLUMN.match(h)), -1)
+    found: list[Found] = []
+    for row in table.rows:
+        cell = row.cells[column].plain if column < len(row.cells) else ""
+        declared = declared_in(cell, whole=True)
+        if declared is None:
+            continue
+        if not declared.name and 0 <= name_column < len(row.cells):
+            named = row.cells[name_column].plain
+            declared = msgspec.structs.replace(declared, name=named)
+        level = Found(declared, row.line)
+        for i, content in enumerate(row.cells):
+            title = header[i] if i < len(header) else ""
+            if i in (column, name_column) or _PROMISE.search(title):
+                continue
+            for piece in _PIECES.split(content.plain):
+                _criterion(piece, row.line, level, notes)
+        found.append(level)
+        notes.mark(row.line, LineStatus.AUTOMATED, "severity level with its criteria")
+    if found:
+        notes.mark(table.line, LineStatus.REFERENCE, "table header", end=table.line + 1)
+    return found
+
+
+def _items(listing: Listing, notes: Notes) -> list[Found]:
+    found: list[Found] = []
+    for item in listing.items:
+        found.extend(_led(item.text, item.blocks, notes))
+    return found
+
+
+def _led(text: Inline, blocks: tuple[Block, ...], notes: Notes) -> list[Found]:
+    lead = text.before_colon
+    declared = declared_in(lead) if lead else declared_in(text.plain, whole=True)
+    if declared is None:
+        return []
+    level = Found(declared, text.line)
+    if lead:
+        for piece in _PIECES.split(text.after_colon):
+            _criterion(piece, text.line, level, notes)
+    _criteria_under("", blocks, level, notes)
+    notes.mark(text.line, LineStatus.AUTOMATED, "severity level", end=text.end)
+    return [level]
+
+
+def _settle(section: Section, found: list[Found], notes: Notes) -> Severities:
+    scheme = scheme_of([f.declared for f in found])
+    merged: dict[str, Found] = {}
+    for level in found:
+        if level.declared.family != found[0].declared.family:
+            _second_scheme(level, notes)
+            continue
+        first = merged.setdefault(level.declared.key, level)
+        if first is level:
+            notes.mark(level.line, LineStatus.AUTOMATED, "severity level")
+            continue
+        _repeated(first, level, notes)
+        notes.mark(level.line, LineStatus.AUTOMATED, "severity level")
+        first.criteria.extend(level.criteria)
+    levels = tuple(
+        Severity(
+            level=declared.level,
+            name=declared.name,
+            rank=rank,
+            source=notes.source(merged[declared.key].line),
+            criteria=tuple(merged[declared.key].criteria),
+        )
+        for rank, declared in enumerate(scheme.levels)
+    )
+    return Severities(scheme, levels, section)
+
+
+def _repeated(first: Found, again: Found, notes: Notes) -> None:
+    a, b = first.declared.name.casefold(), again.declared.name.casefold()
+    if a and b and a != b:
+        notes.find(
+            "T101",
+            again.line,
+            again.declared.level,
+            f"{again.declared.level} is \u201c{first.declared.name}\u201d on line {first.line}"
+            f" and \u201c{again.declared.name}\u201d here.",
+            "Declare each level once; give one of the two another level.",
+        )
+
+
+def _second_scheme(level: Found, notes: Notes) -> None:
+    notes.mark(
+        level.line, LineStatus.UNSUPPORTED, "level of a second severity scheme", again=True
+    )
+    notes.find(
+        "T103",
+        level.line,
+        level.declared.level,
+        f"{level.declared.level} belongs to another scheme than the first level declared here.",
+        "Keep one scheme in a document.",
+    )
