@@ -1,0 +1,110 @@
+"""The stages of the process as checklists, and where incidents are detected."""
+
+from __future__ import annotations
+
+import re
+
+from tocsin.core.policy import Checklist, ChecklistItem, LineStatus
+from tocsin.runbook.document import Block, Fence, Listing, Section, rows_of
+from tocsin.runbook.notes import Notes
+
+_DETECTION = re.compile(r"detect|how (?:we|you) (?:find out|know|hear)|where .*come from", re.I)
+_SOURCES = re.compile(r"source|signal|alert|come|from|hear|channel", re.I)
+# What Tocsin carries for a checklist item. An item that matches none of these is a person's.
+_CARRIED: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern, re.IGNORECASE), rule)
+    for pattern, rule in (
+        (r"acknowledg|\btake the page", "the acknowledgement, asked for by the page"),
+        (
+            r"(?:assess|determin|set|decid|classif|grade|judge)\w*\b.*\b(?:severity|priority|level|grade|how bad)",
+            "the grade, by the criteria",
+        ),
+        (
+            r"(?:notif|inform|tell|alert|page)\w*\b.*\b(?:team|people|stakeholder|everyone|responder)",
+            "notices, by the communication rules",
+        ),
+        (
+            r"(?:monitor|watch)\w*\b.*\b(?:stab|recover|again|recur|return)|stability",
+            "the stability watch",
+        ),
+        (r"(?:document|record|log|note)\w*\b.*\b(?:incident|timeline|event)", "the timeline"),
+        (r"post-?mortem|incident report|write-?up", "the post-mortem draft"),
+        (
+            r"(?:verif|confirm|validat|check)\w*\b.*\b(?:resol|fix|recover)",
+            "the alerts, which must all have ended",
+        ),
+    )
+)
+
+
+class Process:
+    """What the process sections of one document ask for."""
+
+    def __init__(self) -> None:
+        self.checklists: list[Checklist] = []
+        self.sources: list[ChecklistItem] = []
+
+
+def read_process(section: Section, process: Process, notes: Notes) -> None:
+    """Read one process section: its subsections are the stages, or its own list is."""
+    _stage(section, process, notes)
+    for inner in section.sections:
+        read_stage(inner, process, notes)
+
+
+def read_stage(section: Section, process: Process, notes: Notes) -> None:
+    """Read one stage with everything below it as one checklist."""
+    _stage(section, process, notes)
+    for inner in section.sections:
+        read_stage(inner, process, notes)
+
+
+def _stage(section: Section, process: Process, notes: Notes) -> None:
+    title = section.title.plain
+    items: list[ChecklistItem] = []
+    for group in section.groups():
+        detects = _DETECTION.search(title) is not None or _DETECTION.search(group.label) is not None
+        lists_sources = detects and (not group.label or _SOURCES.search(group.label) is not None)
+        for block in group.blocks:
+            read = _items(block, notes, lists_sources=lists_sources)
+            items.extend(read)
+            if lists_sources:
+                process.sources.extend(read)
+    if items:
+        process.checklists.append(Checklist(title, notes.source(section.line), tuple(items)))
+
+
+def _items(block: Block, notes: Notes, *, lists_sources: bool) -> list[ChecklistItem]:
+    if isinstance(block, Fence):
+        _loose_commands(block, notes)
+        return []
+    if not isinstance(block, Listing):
+        return []
+    items: list[ChecklistItem] = []
+    for item, _ in rows_of((block,)):
+        for inner in item.blocks:
+            if isinstance(inner, Fence):
+                _loose_commands(inner, notes)
+        if not item.text.plain:
+            continue
+        items.append(ChecklistItem(item.text.plain, notes.source(item.text.line)))
+        if lists_sources:
+            notes.mark_item(item, LineStatus.AUTOMATED, "detection source: its signals are received")
+            continue
+        carried = next((rule for pattern, rule in _CARRIED if pattern.search(item.text.plain)), "")
+        if carried:
+            notes.mark_item(item, LineStatus.AUTOMATED, f"checklist item, carried by {carried}")
+        else:
+            notes.mark_item(item, LineStatus.HUMAN, "checklist item for a person")
+    return items
+
+
+def _loose_commands(block: Fence, notes: Notes) -> None:
+    notes.mark_block(block, LineStatus.REFERENCE, "commands outside a scenario")
+    notes.find(
+        "T163",
+        block.line,
+        1,
+        "These commands belong to no scenario; they are shown, not offered as steps.",
+        "Move them under a scenario that says when they help.",
+    )
