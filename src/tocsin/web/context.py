@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tocsin.core.surroundings import Directory, Silence
     from tocsin.integrations.signals import Received
     from tocsin.runbook import Compiled
+    from tocsin.store.connection import Connection
     from tocsin.store.database import Database
     from tocsin.web.links import Signer
 
@@ -63,7 +64,7 @@ class Book(Protocol):
         """Return an edited version with errors, which is not in force, or None."""
         ...
 
-    def policy(self, revision: str) -> Policy:
+    async def fetch(self, connection: Connection, revision: str) -> Policy:
         """Return the policy of a revision that an incident keeps."""
         ...
 

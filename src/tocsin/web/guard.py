@@ -135,12 +135,12 @@ class Declared(msgspec.Struct, frozen=True):
     needs: frozenset[Scope] | None
 
 
-class UndeclaredRoute(Exception):
+class UndeclaredRouteError(Exception):
     """A route does not say who may call it: <methods and path>."""
 
 
 def declared_routes(app: FastAPI) -> tuple[Declared, ...]:
-    """Return every route with its declaration; raise UndeclaredRoute for one that has none.
+    """Return every route with its declaration; raise UndeclaredRouteError for one that has none.
 
     Mounted applications cannot be seen into, so that they count as undeclared.
     """
@@ -150,7 +150,7 @@ def declared_routes(app: FastAPI) -> tuple[Declared, ...]:
         methods = frozenset(route.methods or ())
         guards = list(_guards(getattr(route, "dependencies", ())))
         if len(guards) != 1 or not methods:
-            raise UndeclaredRoute(
+            raise UndeclaredRouteError(
                 f"{' '.join(sorted(methods)) or 'A mount'} {path} does not declare who may call it;"
                 " write **allow(...) where it is defined."
             )
