@@ -1,0 +1,327 @@
+"""The composition root: builds the rooms and hands them to each other."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import structlog
+import uvicorn
+
+from tocsin import __version__
+from tocsin.engine.book import Book
+from tocsin.engine.courier import Courier
+from tocsin.engine.engine import Engine
+from tocsin.engine.outbound import GuardedClient
+from tocsin.engine.system import SystemClock, SystemIds
+from tocsin.integrations.outbound import load as load_outbound
+from tocsin.integrations.wire import Links
+from tocsin.runbook import Compiled, compile_runbook
+from tocsin.store import access, live
+from tocsin.store.database import Database, Unavailable
+from tocsin.store.embedded import Embedded
+from tocsin.web.app import create_app
+from tocsin.web.context import Context
+from tocsin.web.links import Signer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+    from pathlib import Path
+
+    from tocsin.config import Settings
+
+_log = structlog.get_logger("tocsin")
+
+ALL_SCOPES = ("ingest", "read", "silence", "respond", "admin")
+INGEST_SCOPES = ("ingest",)
+LINK_LIFE = timedelta(minutes=15)
+RUNBOOK_POLL_S = 1.0
+SHUTDOWN_S_MAX = 10
+
+
+class CannotStart(Exception):  # noqa: N818 - it says what is so, in one line for a person
+    """Tocsin cannot start: <what, where, and what to do>."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to serve. ``database_url`` is "" for the embedded server under ``data``."""
+
+    runbook: Path
+    settings: Settings
+    data: Path
+    host: str
+    port: int
+    database_url: str = ""
+    shorten: float = 1.0
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server that answers. ``url`` is where; ``login_url`` works once, for fifteen minutes."""
+
+    url: str
+    login_url: str
+    admin_token: str
+    ingest_key: str
+    engine: Engine
+    database: Database
+    book: Book
+    stop: asyncio.Event
+
+
+def read_documents(runbook: Path) -> dict[str, str]:
+    """Return the Markdown documents of a runbook, a file or a folder, by path.
+
+    Raises CannotStart naming the file that cannot be read.
+    """
+    if not runbook.exists():
+        raise CannotStart(f"{runbook}: there is no such file or folder.")
+    files = sorted(runbook.rglob("*.md")) if runbook.is_dir() else [runbook]
+    if not files:
+        raise CannotStart(f"{runbook}: this folder holds no Markdown document (*.md).")
+    documents = {}
+    for file in files:
+        try:
+            documents[str(file)] = file.read_text(encoding="utf-8-sig")
+        except OSError as error:
+            raise CannotStart(f"{file}: cannot be read: {error.strerror or error}.") from error
+        except UnicodeDecodeError as error:
+            raise CannotStart(f"{file}: is not UTF-8 text at byte {error.start}.") from error
+    return documents
+
+
+def compile_or_refuse(runbook: Path) -> Compiled:
+    """Compile a runbook to start on; raise CannotStart with its errors if it has any."""
+    compiled = compile_runbook(read_documents(runbook))
+    if compiled.has_errors:
+        errors = [f for f in compiled.findings if f.level == "error"]
+        listed = "\n".join(f"{f.source}:{f.column} {f.code} {f.message} {f.remedy}" for f in errors)
+        raise CannotStart(f"{listed}\nThe runbook has errors and cannot be put in force. Mend them, or see: tocsin check {runbook}")
+    return compiled
+
+
+@contextlib.asynccontextmanager
+async def running(plan: Plan) -> AsyncIterator[Running]:
+    """Start everything, yield while it serves, and stop everything in order.
+
+    Raises CannotStart, store.EmbeddedError or config.ConfigError with one clear sentence.
+    """
+    book = Book(
+        _shortened(compile_or_refuse(plan.runbook), plan.shorten),
+        plan.settings.directory,
+        configured=plan.settings.is_configured,
+    )
+    listening = _listen(plan.host, plan.port)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.callback(listening.close)
+        database = await _database(plan, stack)
+        clock, ids = SystemClock(), SystemIds()
+        await book.remember(database, clock.now())
+        url = _url(plan.host, listening)
+        public_url = plan.settings.public_url or url
+        async with database.transaction() as connection:
+            signer = Signer(await access.server_secret(connection))
+        client = await stack.enter_async_context(GuardedClient(allow=plan.settings.outbound_allow))
+        courier = Courier(
+            database=database,
+            outbound=load_outbound(),
+            credentials=plan.settings.credentials,
+            smtp=plan.settings.smtp,
+            client=client,
+            links=_links(public_url, signer),
+            clock=clock,
+        )
+        engine = Engine(
+            database, book, courier, clock, plan.settings.directory, plan.settings.tuning
+        )
+        courier.on_report(engine.wake)
+        stop = asyncio.Event()
+        context = Context(
+            engine=engine,
+            database=database,
+            book=book,
+            clock=clock,
+            ids=ids,
+            public_url=public_url,
+            directory=plan.settings.directory,
+            signer=signer,
+            version=__version__,
+            started_at=clock.now(),
+            closing=stop,
+        )
+        tokens = await _tokens(plan.data, database, ids)
+        link = ids.secret()
+        async with database.transaction() as connection:
+            await access.offer_link(connection, link, clock.now() + LINK_LIFE)
+        server = _Server(
+            uvicorn.Config(
+                create_app(context),
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=SHUTDOWN_S_MAX,
+                timeout_keep_alive=65,
+                lifespan="on",
+                ws="none",
+            ),
+            stop,
+        )
+        async with asyncio.TaskGroup() as group:
+            group.create_task(engine.run(stop))
+            serving = group.create_task(server.serve(sockets=[listening]))
+            group.create_task(_watch(plan, book, database, clock, stop))
+            while not server.started and not serving.done():
+                await asyncio.sleep(0.005)
+            try:
+                yield Running(
+                    url=url,
+                    login_url=f"{url}/login/{link}",
+                    admin_token=tokens["admin"],
+                    ingest_key=tokens["ingest"],
+                    engine=engine,
+                    database=database,
+                    book=book,
+                    stop=stop,
+                )
+            finally:
+                stop.set()
+                server.should_exit = True
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn, but a signal also ends the open streams: one of them would hold up the shutdown."""
+
+    def __init__(self, config: uvicorn.Config, stop: asyncio.Event) -> None:
+        super().__init__(config)
+        self._stop = stop
+
+    @contextlib.contextmanager
+    def capture_signals(self):  # type: ignore[no-untyped-def] # uvicorn's own signature is untyped here
+        """Leave signals to the command: it sets ``stop``, which ends streams, engine and server."""
+        yield
+
+
+async def until_signal(stop: asyncio.Event) -> None:
+    """Wait for SIGINT, SIGTERM or ``stop``; set ``stop`` either way."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    await stop.wait()
+
+
+async def _database(plan: Plan, stack: contextlib.AsyncExitStack) -> Database:
+    if plan.database_url:
+        url = plan.database_url
+    else:
+        embedded = await Embedded.start(plan.data)
+        stack.push_async_callback(embedded.stop)
+        url = embedded.url
+    try:
+        database = await Database.open(url)
+    except Unavailable as error:
+        where = "DATABASE_URL" if plan.database_url else str(plan.data)
+        raise CannotStart(f"{error} ({where}) Is PostgreSQL running, and is the address right?") from error
+    stack.push_async_callback(database.close)
+    return database
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+        listening.listen(2048)
+    except OSError as error:
+        listening.close()
+        raise CannotStart(
+            f"{host}:{port}: cannot listen there: {error.strerror or error}. "
+            "Choose another address with --listen HOST:PORT."
+        ) from error
+    return listening
+
+
+def _url(host: str, listening: socket.socket) -> str:
+    port = listening.getsockname()[1]
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    return f"http://{shown}:{port}"
+
+
+def _links(public_url: str, signer: Signer) -> Callable[[str, str | None], Links]:
+    def links(incident: str, page: str | None) -> Links:
+        room = f"{public_url}/incidents/{incident}"
+        if page is None:
+            return Links(room)
+        return Links(room, f"{public_url}/ack/{signer.ack_token(incident, page)}")
+
+    return links
+
+
+async def _tokens(data: Path, database: Database, ids: SystemIds) -> dict[str, str]:
+    """Return the first credentials, writing them on the first start (mode 0600)."""
+    found = {}
+    for name, file_name, scopes in (
+        ("admin", "admin.token", ALL_SCOPES),
+        ("ingest", "ingest.key", INGEST_SCOPES),
+    ):
+        file = data / file_name
+        if file.exists():
+            found[name] = file.read_text(encoding="utf-8").strip()
+        else:
+            data.mkdir(parents=True, exist_ok=True)
+            found[name] = ids.secret()
+            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
+                handle.write(found[name] + "\n")
+        async with database.transaction() as connection:
+            await access.grant(connection, name, found[name], scopes)
+    return found
+
+
+async def _watch(
+    plan: Plan, book: Book, database: Database, clock: SystemClock, stop: asyncio.Event
+) -> None:
+    """Compile the runbook again when its files change; with errors the old one stays in force."""
+    seen = _fingerprint(plan.runbook)
+    while not stop.is_set():
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(RUNBOOK_POLL_S):
+                await stop.wait()
+        now = _fingerprint(plan.runbook)
+        if now == seen:
+            continue
+        seen = now
+        try:
+            documents = read_documents(plan.runbook)
+        except CannotStart as error:
+            _log.warning("runbook cannot be read; the old one stays in force", why=str(error))
+            continue
+        if book.offer(documents):
+            await book.remember(database, clock.now())
+            _log.info("runbook in force", revision=book.current.policy.revision[:12])
+        else:
+            _log.warning("runbook has errors; the old one stays in force", runbook=str(plan.runbook))
+        async with database.transaction() as connection:
+            await live.announce(connection, "runbook")
+
+
+def _fingerprint(runbook: Path) -> tuple[tuple[str, int, int], ...]:
+    """Return what changes when a file of the runbook does: paths, times and sizes."""
+    files = sorted(runbook.rglob("*.md")) if runbook.is_dir() else [runbook]
+    found = []
+    for file in files:
+        with contextlib.suppress(OSError):
+            stat = file.stat()
+            found.append((str(file), stat.st_mtime_ns, stat.st_size))
+    return tuple(found)
+
+
+def _shortened(compiled: Compiled, factor: float) -> Compiled:
+    return compiled

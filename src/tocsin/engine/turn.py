@@ -1,0 +1,265 @@
+"""One turn: claim a stream, take what waits for it, decide, and commit everything at once.
+
+Events, rows, inputs to other streams, timers and deliveries stand or fall together. If the process
+dies before the commit nothing happened, and the inputs still wait.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
+
+from tocsin.core.desk import decide_desk
+from tocsin.core.effects import SendNotice, SendPage, TellDesk, TellIncident
+from tocsin.core.evolve import evolve, evolve_desk
+from tocsin.core.incident import decide, new_incident
+from tocsin.core.inputs import (
+    AlertLapsed,
+    AlertTold,
+    DeclarationTold,
+    IncidentDeclared,
+    SignalReceived,
+    SilencesChanged,
+)
+from tocsin.core.state import DeskState, IncidentState
+from tocsin.core.surroundings import Surroundings
+from tocsin.core.timers import timers_of
+from tocsin.store import (
+    alerts,
+    deliveries,
+    inbox,
+    incidents,
+    journal,
+    live,
+    silences,
+    streams,
+    timers,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from tocsin.core.effects import Effect
+    from tocsin.core.events import Event
+    from tocsin.core.inputs import DeskInput, IncidentInput, Input
+    from tocsin.core.surroundings import Directory, Tuning
+    from tocsin.engine.book import Book
+    from tocsin.store.database import Connection, Database
+    from tocsin.store.inbox import Waiting
+
+BATCH_MAX = 500
+DESK = "desk/"
+INCIDENT = "incident/"
+_OPENERS = (SignalReceived, SilencesChanged, IncidentDeclared)
+
+
+class DeskHeader(msgspec.Struct, frozen=True):
+    """What of a desk is kept as state; its alerts are rows."""
+
+    incident: str | None = None
+
+
+class Outcome(msgspec.Struct):
+    """What one turn did: how many inputs it decided, and which other streams now have work."""
+
+    decided: int = 0
+    woke: tuple[str, ...] = ()
+
+
+def desk_stream(service: str) -> str:
+    """Return the name of a service's desk stream."""
+    return f"{DESK}{service}"
+
+
+def incident_stream(incident: str) -> str:
+    """Return the name of an incident's stream."""
+    return f"{INCIDENT}{incident}"
+
+
+class Turns:
+    """Runs turns under the runbook in force and the people and settings of now."""
+
+    def __init__(
+        self, database: Database, book: Book, directory: Directory, tuning: Tuning
+    ) -> None:
+        """Take what every decision needs from outside its stream."""
+        self._database = database
+        self._book = book
+        self._directory = directory
+        self._tuning = tuning
+
+    async def run(self, stream: str, *, limit: int = BATCH_MAX, wait: bool = False) -> Outcome:
+        """Run one turn of a stream; without ``wait``, do nothing where another process has it.
+
+        Raises store.Unavailable when the database goes away: then nothing of the turn happened.
+        """
+        async with self._database.transaction() as connection:
+            claimed = await streams.claim(connection, stream, wait=wait)
+            if claimed is None:
+                return Outcome()
+            waiting = await inbox.take(connection, stream, limit)
+            if not waiting:
+                return Outcome()
+            at = await self._database.now(connection)
+            surroundings = Surroundings(
+                directory=self._directory,
+                tuning=self._tuning,
+                silences=await silences.active(connection, at),
+            )
+            if stream.startswith(DESK):
+                turn: _DeskTurn | _IncidentTurn = _DeskTurn(self._book, stream, surroundings, at)
+            else:
+                turn = _IncidentTurn(self._book, stream, surroundings, at)
+            await turn.load(connection, claimed.state, [w.input for w in waiting])
+            refusals: dict[int, str] = {}
+            for item in waiting:
+                refusals[item.id] = await turn.decide(connection, item)
+            await turn.save(connection, claimed.seq)
+            await _perform(connection, stream, turn.effects)
+            await inbox.finish(connection, refusals, [w.id for w in waiting])
+            return Outcome(len(waiting), _woken(turn.effects))
+
+
+class _DeskTurn:
+    """A batch of inputs of one desk. Only the alerts that the batch is about are loaded."""
+
+    def __init__(
+        self, book: Book, stream: str, surroundings: Surroundings, at: datetime
+    ) -> None:
+        self.book = book
+        self.stream = stream
+        self.surroundings = surroundings
+        self.at = at
+        self.state = DeskState(stream.removeprefix(DESK))
+        self.events: list[tuple[Event, datetime]] = []
+        self.effects: list[Effect] = []
+        self._changed: set[str] = set()
+
+    async def load(
+        self, connection: Connection, state: bytes | None, inputs: Sequence[Input]
+    ) -> None:
+        header = msgspec.json.decode(state, type=DeskHeader) if state else DeskHeader()
+        concerned = list(dict.fromkeys(f for received in inputs for f in _fingerprints(received)))
+        records = await alerts.load(connection, concerned) if concerned else {}
+        self.state = replace(self.state, incident=header.incident, alerts=records)
+
+    async def decide(self, connection: Connection, item: Waiting) -> str:
+        received: DeskInput = item.input  # type: ignore[assignment] # a desk stream takes no other
+        needs_id = self.state.incident is None and isinstance(received, _OPENERS)
+        if needs_id and not self.surroundings.fresh_incident_id:
+            fresh = await incidents.next_id(connection)
+            self.surroundings = replace(self.surroundings, fresh_incident_id=fresh)
+        revision = self.book.current.policy.revision
+        decision = decide_desk(revision, self.state, received, self.surroundings, self.at)
+        for event in decision.events:
+            before = self.state
+            self.state = evolve_desk(before, event)  # type: ignore[arg-type] # a desk emits only its own
+            self.events.append((event, self.at))
+            if self.state.incident not in (None, before.incident):
+                self.surroundings = replace(self.surroundings, fresh_incident_id="")
+        self._changed.update(
+            event.signal.fingerprint for event in decision.events if hasattr(event, "signal")
+        )
+        self.effects.extend(decision.effects)
+        return decision.refusal
+
+    async def save(self, connection: Connection, seq: int) -> None:
+        if not self.events:
+            return
+        revision = self.book.current.policy.revision
+        await journal.append(connection, self.stream, seq + 1, self.events, revision)
+        header = msgspec.json.encode(DeskHeader(self.state.incident))
+        await streams.save(connection, self.stream, seq + len(self.events), header)
+        changed = [self.state.alerts[fingerprint] for fingerprint in self._changed]
+        await alerts.put(connection, self.state.service, changed, self.at)
+        await live.announce(connection, "board")
+
+
+class _IncidentTurn:
+    """A batch of inputs of one incident, judged by the revision it was opened under."""
+
+    def __init__(
+        self, book: Book, stream: str, surroundings: Surroundings, at: datetime
+    ) -> None:
+        self.book = book
+        self.stream = stream
+        self.surroundings = surroundings
+        self.at = at
+        self.state = new_incident(stream.removeprefix(INCIDENT))
+        self.events: list[tuple[Event, datetime]] = []
+        self.effects: list[Effect] = []
+
+    async def load(
+        self, connection: Connection, state: bytes | None, inputs: Sequence[Input]
+    ) -> None:
+        if state:
+            self.state = msgspec.json.decode(state, type=IncidentState)
+
+    async def decide(self, connection: Connection, item: Waiting) -> str:
+        received: IncidentInput = item.input  # type: ignore[assignment] # an incident takes no other
+        revision = self.state.revision
+        if not revision and isinstance(received, (AlertTold, DeclarationTold)):
+            revision = received.revision
+        policy = await self.book.fetch(connection, revision)
+        decision = decide(policy, self.state, received, self.surroundings, self.at)
+        for event in decision.events:
+            self.state = evolve(self.state, event, self.at)  # type: ignore[arg-type] # its own events
+            self.events.append((event, self.at))
+        self.effects.extend(decision.effects)
+        return decision.refusal
+
+    async def save(self, connection: Connection, seq: int) -> None:
+        # A timer that fired is gone from its table. Where the state still waits for it (a clock
+        # that jumped back), this puts it there again.
+        await timers.replace(connection, self.stream, timers_of(self.state))
+        if not self.events:
+            return
+        policy = await self.book.fetch(connection, self.state.revision)
+        level = policy.severity(self.state.severity)
+        rank = level.rank if level else len(policy.severities)
+        await journal.append(connection, self.stream, seq + 1, self.events, self.state.revision)
+        state = msgspec.json.encode(self.state)
+        await streams.save(connection, self.stream, seq + len(self.events), state)
+        await incidents.put(connection, self.state, rank)
+        await live.announce(connection, self.stream)
+
+
+def _fingerprints(received: Input) -> tuple[str, ...]:
+    match received:
+        case SignalReceived(signal=signal):
+            return (signal.fingerprint,)
+        case AlertLapsed(fingerprint=fingerprint):
+            return (fingerprint,)
+        case SilencesChanged(fingerprints=fingerprints):
+            return fingerprints
+        case _:
+            return ()
+
+
+async def _perform(connection: Connection, stream: str, effects: Sequence[Effect]) -> None:
+    told: list[tuple[str, Input]] = []
+    sends: list[SendPage | SendNotice] = []
+    for effect in effects:
+        match effect:
+            case TellDesk(service=service, input=received):
+                told.append((desk_stream(service), received))
+            case TellIncident(incident=incident, input=received):
+                told.append((incident_stream(incident), received))
+            case SendPage() | SendNotice():
+                sends.append(effect)
+    if told:
+        await inbox.append(connection, told)
+    if sends:
+        await deliveries.add(connection, stream.removeprefix(INCIDENT), sends)
+
+
+def _woken(effects: Sequence[Effect]) -> tuple[str, ...]:
+    streams_woken = [
+        desk_stream(e.service) if isinstance(e, TellDesk) else incident_stream(e.incident)
+        for e in effects
+        if isinstance(e, (TellDesk, TellIncident))
+    ]
+    return tuple(dict.fromkeys(streams_woken))
