@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import msgspec.structs
 import structlog
 import uvicorn
 
@@ -31,7 +32,7 @@ from tocsin.web.context import Context
 from tocsin.web.links import Signer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from tocsin.config import Settings
@@ -40,6 +41,8 @@ _log = structlog.get_logger("tocsin")
 
 ALL_SCOPES = ("ingest", "read", "silence", "respond", "admin")
 INGEST_SCOPES = ("ingest",)
+ADMIN_TOKEN_FILE = "admin.token"  # noqa: S105 - a file name
+INGEST_KEY_FILE = "ingest.key"
 LINK_LIFE = timedelta(minutes=15)
 RUNBOOK_POLL_S = 1.0
 SHUTDOWN_S_MAX = 10
@@ -59,7 +62,7 @@ class Plan:
     host: str
     port: int
     database_url: str = ""
-    shorten: float = 1.0
+    shorten_by: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,9 @@ def compile_or_refuse(runbook: Path) -> Compiled:
     if compiled.has_errors:
         errors = [f for f in compiled.findings if f.level == "error"]
         listed = "\n".join(f"{f.source}:{f.column} {f.code} {f.message} {f.remedy}" for f in errors)
-        raise CannotStart(f"{listed}\nThe runbook has errors and cannot be put in force. Mend them, or see: tocsin check {runbook}")
+        raise CannotStart(
+            f"{listed}\nThe runbook has errors and cannot be put in force. Mend them, or see: tocsin check {runbook}"
+        )
     return compiled
 
 
@@ -114,7 +119,7 @@ async def running(plan: Plan) -> AsyncIterator[Running]:
     Raises CannotStart, store.EmbeddedError or config.ConfigError with one clear sentence.
     """
     book = Book(
-        _shortened(compile_or_refuse(plan.runbook), plan.shorten),
+        _shortened(compile_or_refuse(plan.runbook), plan.shorten_by),
         plan.settings.directory,
         configured=plan.settings.is_configured,
     )
@@ -177,7 +182,7 @@ async def running(plan: Plan) -> AsyncIterator[Running]:
             group.create_task(engine.run(stop))
             serving = group.create_task(server.serve(sockets=[listening]))
             group.create_task(_watch(plan, book, database, clock, stop))
-            while not server.started and not serving.done():
+            while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event
                 await asyncio.sleep(0.005)
             try:
                 yield Running(
@@ -227,7 +232,9 @@ async def _database(plan: Plan, stack: contextlib.AsyncExitStack) -> Database:
         database = await Database.open(url)
     except Unavailable as error:
         where = "DATABASE_URL" if plan.database_url else str(plan.data)
-        raise CannotStart(f"{error} ({where}) Is PostgreSQL running, and is the address right?") from error
+        raise CannotStart(
+            f"{error} ({where}) Is PostgreSQL running, and is the address right?"
+        ) from error
     stack.push_async_callback(database.close)
     return database
 
@@ -268,21 +275,29 @@ async def _tokens(data: Path, database: Database, ids: SystemIds) -> dict[str, s
     """Return the first credentials, writing them on the first start (mode 0600)."""
     found = {}
     for name, file_name, scopes in (
-        ("admin", "admin.token", ALL_SCOPES),
-        ("ingest", "ingest.key", INGEST_SCOPES),
+        ("admin", ADMIN_TOKEN_FILE, ALL_SCOPES),
+        ("ingest", INGEST_KEY_FILE, INGEST_SCOPES),
     ):
-        file = data / file_name
-        if file.exists():
-            found[name] = file.read_text(encoding="utf-8").strip()
-        else:
-            data.mkdir(parents=True, exist_ok=True)
-            found[name] = ids.secret()
-            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
-                handle.write(found[name] + "\n")
+        found[name] = _kept_secret(data / file_name, ids)
         async with database.transaction() as connection:
             await access.grant(connection, name, found[name], scopes)
     return found
+
+
+def _kept_secret(file: Path, ids: SystemIds) -> str:
+    try:
+        if file.exists():
+            return file.read_text(encoding="utf-8").strip()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        secret = ids.secret()
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
+            handle.write(secret + "\n")
+    except OSError as error:
+        raise CannotStart(
+            f"{file}: cannot keep a token there: {error.strerror or error}."
+        ) from error
+    return secret
 
 
 async def _watch(
@@ -303,11 +318,13 @@ async def _watch(
         except CannotStart as error:
             _log.warning("runbook cannot be read; the old one stays in force", why=str(error))
             continue
-        if book.offer(documents):
+        if book.offer(documents, plan.shorten_by):
             await book.remember(database, clock.now())
             _log.info("runbook in force", revision=book.current.policy.revision[:12])
         else:
-            _log.warning("runbook has errors; the old one stays in force", runbook=str(plan.runbook))
+            _log.warning(
+                "runbook has errors; the old one stays in force", runbook=str(plan.runbook)
+            )
         async with database.transaction() as connection:
             await live.announce(connection, "runbook")
 
@@ -323,5 +340,5 @@ def _fingerprint(runbook: Path) -> tuple[tuple[str, int, int], ...]:
     return tuple(found)
 
 
-def _shortened(compiled: Compiled, factor: float) -> Compiled:
-    return compiled
+def _shortened(compiled: Compiled, divisor: float) -> Compiled:
+    return msgspec.structs.replace(compiled, policy=compiled.policy.shortened(divisor))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 import msgspec
+import msgspec.structs
 
 from tocsin.base.source import Source
 
@@ -208,6 +209,23 @@ class Policy(msgspec.Struct, frozen=True):
         """Return the declared level of that name, whatever its case, or None."""
         wanted = level.casefold()
         return next((s for s in self.severities if s.level.casefold() == wanted), None)
+
+    def shortened(self, divisor: float) -> Policy:
+        """Return the same policy with every delay divided, at least a second long: for demos.
+
+        Its revision differs, so that no incident takes one for the other.
+        """
+        if divisor == 1:
+            return self
+        replace = msgspec.structs.replace
+        return replace(
+            self,
+            revision=f"{self.revision}/{divisor:g}",
+            escalations=tuple(
+                replace(rule, after_s=rule.after_s and max(1, round(rule.after_s / divisor)))
+                for rule in self.escalations
+            ),
+        )
 
     def play(self, name: str | None) -> Play | None:
         """Return the play of that name, or None."""

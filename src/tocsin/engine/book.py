@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from tocsin.core.surroundings import Directory
 from tocsin.runbook import Compiled, check_directory, compile_runbook
 from tocsin.store import runbooks
@@ -63,9 +65,10 @@ class Book:
                 connection, current.policy.revision, current.documents, current.policy, at
             )
 
-    def offer(self, documents: Mapping[str, str]) -> bool:
+    def offer(self, documents: Mapping[str, str], shorten_by: float = 1) -> bool:
         """Compile an edited runbook and put it in force if it has no errors; say whether it is."""
         compiled = compile_runbook(documents)
+        compiled = replace(compiled, policy=compiled.policy.shortened(shorten_by))
         if compiled.has_errors:
             self.refused = compiled
             return False

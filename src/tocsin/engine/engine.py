@@ -56,7 +56,7 @@ LAPSE_GRACE_S = 360.0
 class Engine:
     """Runs until ``run`` is cancelled. Every method may raise store.Unavailable."""
 
-    def __init__(  # noqa: PLR0913 - the composition root hands over each part by name
+    def __init__(
         self,
         database: Database,
         book: Book,
@@ -177,7 +177,7 @@ class Engine:
             return await self._turns.run(stream, wait=wait)
         except Unavailable:
             raise
-        except Exception:
+        except Exception:  # noqa: BLE001 - the supervisor: see the comment
             # A bug of ours met an input. The one broad except of the engine: find the input by
             # deciding one at a time, put it aside with its bytes, and let its siblings go on.
             _log.exception("turn failed", stream=stream)
@@ -188,7 +188,7 @@ class Engine:
             return await self._turns.run(stream, limit=1, wait=True)
         except Unavailable:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the supervisor, as above
             _log.exception("input put aside", stream=stream)
             async with self._database.transaction() as connection:
                 await streams.claim(connection, stream, wait=True)
@@ -291,7 +291,9 @@ class Engine:
             turned = set(await silences.turned(connection, at))
             if not turned:
                 return
-            changed = [row.silence for row in await silences.find(connection) if row.silence.id in turned]
+            changed = [
+                row.silence for row in await silences.find(connection) if row.silence.id in turned
+            ]
             concerned: dict[str, list[str]] = defaultdict(list)
             for row in await alerts.find(connection, firing_only=True):
                 labels = row.record.signal.labels
@@ -303,5 +305,3 @@ class Engine:
             )
         for stream in concerned:
             await self._drain(stream)
-
-

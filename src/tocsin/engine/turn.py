@@ -126,9 +126,7 @@ class Turns:
 class _DeskTurn:
     """A batch of inputs of one desk. Only the alerts that the batch is about are loaded."""
 
-    def __init__(
-        self, book: Book, stream: str, surroundings: Surroundings, at: datetime
-    ) -> None:
+    def __init__(self, book: Book, stream: str, surroundings: Surroundings, at: datetime) -> None:
         self.book = book
         self.stream = stream
         self.surroundings = surroundings
@@ -181,9 +179,7 @@ class _DeskTurn:
 class _IncidentTurn:
     """A batch of inputs of one incident, judged by the revision it was opened under."""
 
-    def __init__(
-        self, book: Book, stream: str, surroundings: Surroundings, at: datetime
-    ) -> None:
+    def __init__(self, book: Book, stream: str, surroundings: Surroundings, at: datetime) -> None:
         self.book = book
         self.stream = stream
         self.surroundings = surroundings

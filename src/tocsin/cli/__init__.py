@@ -1,0 +1,1 @@
+"""The commands. Each file holds a group of them; ``main`` puts them together."""

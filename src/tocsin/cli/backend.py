@@ -1,0 +1,71 @@
+"""The small real backend of the demo: an HTTP process that can be broken and mended.
+
+Run as ``python -m tocsin.cli.backend``; it prints the port it listens on. ``/healthz`` and
+``/metrics`` are what any service has; ``/break`` and ``/mend`` (POST) are for the demo; ``/pager``
+takes Tocsin's signed pages, as somebody's telephone would, and ``/pages`` hands them on.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+class Backend(BaseHTTPRequestHandler):
+    """Answers as a service with one fault. All state is the class's: one backend a process."""
+
+    broken = False
+    requests: dict[str, int] = {"200": 0, "500": 0}  # noqa: RUF012 - the process is the instance
+    pages: list[object] = []  # noqa: RUF012 - as above
+
+    def do_GET(self) -> None:
+        """Answer health, metrics, pages; every other path is the API itself."""
+        match self.path:
+            case "/metrics":
+                lines = "".join(
+                    f'http_requests_total{{service="backend",code="{code}"}} {count}\n'
+                    for code, count in self.requests.items()
+                )
+                self._answer(200, "# TYPE http_requests_total counter\n" + lines)
+            case "/pages":
+                self._answer(200, json.dumps(self.pages))
+            case _:
+                code = 500 if Backend.broken else 200
+                self.requests[str(code)] += 1
+                self._answer(code, "broken" if Backend.broken else "ok")
+
+    def do_POST(self) -> None:
+        """Break, mend, or take a page."""
+        body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        match self.path:
+            case "/break":
+                Backend.broken = True
+            case "/mend":
+                Backend.broken = False
+            case "/pager":
+                self.pages.append(json.loads(body))
+        self._answer(200, "ok")
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+        """Stay quiet: the demo tells the story."""
+
+    def _answer(self, code: int, text: str) -> None:
+        body = text.encode()
+        self.send_response(code)
+        self.send_header("Content-Type", "text/plain; charset=utf-8")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def main() -> None:
+    """Serve until the process is ended."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Backend)
+    sys.stdout.write(f"{server.server_port}\n")
+    sys.stdout.flush()
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,196 @@
+"""``tocsin serve`` and ``tocsin demo``: a running server."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from typing import Any
+
+    from tocsin.app import Plan, Running
+    from tocsin.core.surroundings import Directory
+
+DEFAULT_LISTEN = "127.0.0.1:8642"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    app.command("serve")(serve)
+    app.command("demo")(demo)
+
+
+def serve(
+    runbook: Annotated[Path, typer.Option(help="A Markdown file, or a folder of them.")],
+    config: Annotated[
+        Path | None, typer.Option(help="Settings; default: tocsin.toml beside the runbook.")
+    ] = None,
+    data: Annotated[Path, typer.Option(help="Where the database and the tokens live.")] = Path(
+        "tocsin-data"
+    ),
+    listen: Annotated[str, typer.Option(metavar="HOST:PORT")] = DEFAULT_LISTEN,
+) -> None:
+    """Serve a runbook: take in alerts, grade, page, escalate, and show the board."""
+    from tocsin import config as settings_of
+
+    def plan() -> Plan:
+        return plan_of(runbook, config, data, listen, settings_of.database_url())
+
+    _run(lambda: _serve(plan()))
+
+
+def demo(
+    listen: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help=f"Default: {DEFAULT_LISTEN}.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Where the demo keeps its files; default: ./tocsin-demo.")
+    ] = None,
+    once: Annotated[
+        bool, typer.Option("--once", help="Exit when the incident is written up.")
+    ] = False,
+) -> None:
+    """Play a real incident on the example runbook, from detection to post-mortem."""
+    from tocsin.cli import demo as playing
+
+    _run(lambda: playing.play(listen, data, once=once))
+
+
+def plan_of(runbook: Path, config: Path | None, data: Path, listen: str, database_url: str) -> Plan:
+    """Return what to serve, from the options of a command; raises one of the expected errors."""
+    from tocsin import config as settings_of
+    from tocsin.app import CannotStart, Plan
+
+    host, _, port = listen.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65_535:
+        raise CannotStart(f"--listen {listen}: wants HOST:PORT, such as {DEFAULT_LISTEN}.")
+    if config is not None and not config.is_file():
+        raise CannotStart(f"--config {config}: there is no such file.")
+    return Plan(
+        runbook=runbook,
+        settings=settings_of.load(config or settings_of.find(runbook)),
+        data=data,
+        host=host.strip("[]"),
+        port=int(port),
+        database_url=database_url,
+    )
+
+
+def directory_beside(runbook: Path) -> Directory | None:
+    """Return who the settings beside a runbook name, or None without settings.
+
+    Exits with the mistakes of the file, when it has any.
+    """
+    from tocsin import config as settings_of
+
+    path = settings_of.find(runbook)
+    if path is None:
+        return None
+    try:
+        return settings_of.load(path).directory
+    except settings_of.ConfigError as error:
+        _fail(str(error))
+
+
+async def _serve(plan: Plan) -> None:
+    from tocsin.app import running, until_signal
+
+    configure_logging()
+    async with running(plan) as server:
+        for line in banner(plan, server):
+            typer.echo(line)
+        await until_signal(server.stop)
+        typer.echo("Stopping.")
+
+
+def banner(plan: Plan, server: Running) -> list[str]:
+    """Return what ``serve`` prints when it answers: where it is, and how to use it."""
+    policy = server.book.current.policy
+    levels = ", ".join(s.level for s in policy.severities) or "no severity levels"
+    key_file, token_file = plan.data / "ingest.key", plan.data / "admin.token"
+    lines = [
+        f"Tocsin serves {plan.runbook} at {server.url}",
+        f"  Runbook    {levels}; {_count(policy.escalations, 'escalation rule')}, "
+        f"{_count(policy.plays, 'play')}, {_count(server.book.findings, 'finding')}: "
+        f"tocsin check {plan.runbook}",
+        f"  Board      {server.login_url}",
+        "             signs you in once, within 15 minutes",
+        f"  Prometheus alertmanagers: path_prefix: /in/<the key in {key_file}>/",
+        f'  Commands   export TOCSIN_TOKEN="$(cat {token_file})"; tocsin incidents',
+    ]
+    if plan.data != Path("tocsin-data") or server.url != f"http://{DEFAULT_LISTEN}":
+        lines[-1] += f" --server {server.url}"
+    if not plan.settings.is_configured:
+        lines.append(
+            "  No tocsin.toml: pages appear in the app only. "
+            "To reach people, put one beside the runbook: tocsin init shows how."
+        )
+    lines.append("  Stop with Ctrl-C.")
+    return lines
+
+
+def _count(things: object, word: str) -> str:
+    number = len(things)  # type: ignore[arg-type] # every caller passes a tuple
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
+def configure_logging(to: Path | None = None) -> None:
+    """Log JSON lines, one event each, to standard error or to a file."""
+    import structlog
+
+    stream = sys.stderr if to is None else to.open("a", encoding="utf-8")
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.WriteLoggerFactory(file=stream),
+        cache_logger_on_first_use=True,
+    )
+
+
+def _run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run a coroutine on uvloop; print an expected failure as one line and exit 1."""
+    from tocsin.app import CannotStart
+    from tocsin.config import ConfigError
+    from tocsin.store.embedded import EmbeddedError
+
+    expected = (CannotStart, ConfigError, EmbeddedError)
+    try:
+        _loop(work())
+    except expected as error:
+        _fail(str(error))
+    except BaseExceptionGroup as group:
+        known, _ = group.split(expected)
+        if known is None:
+            raise
+        _fail(str(_first(known)))
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+def _loop(work: Coroutine[Any, Any, None]) -> None:
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(work)
+    else:
+        uvloop.run(work)
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    inner = group.exceptions[0]
+    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner
+
+
+def _fail(message: str) -> None:
+    typer.echo(f"tocsin: {message}", err=True)
+    raise typer.Exit(1)
