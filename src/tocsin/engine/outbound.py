@@ -1,0 +1,410 @@
+"""The only two ways out: HTTP to addresses that may be called, and mail to the operator's server.
+
+Addresses come from settings and, one day, from people, so the client must not be talked into
+calling what only this machine can reach: metadata services, databases, itself. The check happens
+where the connection is made: the name is resolved once, every address it has is checked, and the
+connection goes to a checked address. A name that answers differently the next time, or a redirect,
+therefore gains nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import re
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from email.errors import MessageError
+from email.message import EmailMessage
+from email.policy import SMTP as WIRE_POLICY
+from email.utils import format_datetime, parseaddr
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import TYPE_CHECKING, Literal, Self
+
+import aiosmtplib
+import httpcore2
+import httpx2
+import msgspec
+
+from tocsin.integrations.wire import Delivered, HttpResponse, Refused, Retry, Secret, origin_of
+from tocsin.integrations.wording import one_line
+
+if TYPE_CHECKING:
+    import ssl
+    from datetime import datetime
+
+    from tocsin.integrations.wire import HttpRequest, Mail, Outcome
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+
+RESPONSE_BYTES_MAX = 65_536
+_CONNECTIONS_MAX = 50
+_CONNECT_S_MAX = 5.0
+
+# What ``is_global`` misses or calls global in some Python: translators to IPv4 (which lead to any
+# of its addresses), shared and reserved space, and metadata services with public addresses.
+_FORBIDDEN: tuple[tuple[Network, str], ...] = tuple(
+    (ipaddress.ip_network(network), words)
+    for network, words in (
+        ("0.0.0.0/8", "this machine"),
+        ("100.64.0.0/10", "shared by carriers"),
+        ("168.63.129.16/32", "a metadata service"),
+        ("192.0.0.0/24", "reserved"),
+        ("192.88.99.0/24", "a relay to other networks"),
+        ("198.18.0.0/15", "for benchmarks"),
+        ("240.0.0.0/4", "reserved"),
+        ("::/96", "this machine or an IPv4 address in disguise"),
+        ("64:ff9b::/96", "an IPv4 address in disguise"),
+        ("64:ff9b:1::/48", "an IPv4 address in disguise"),
+        ("2001::/32", "an IPv4 address in disguise"),
+        ("2002::/16", "an IPv4 address in disguise"),
+        ("fec0::/10", "private"),
+    )
+)
+# What the system's resolver would read as an IPv4 address although nobody writes one like this.
+_ODD_ADDRESS = re.compile(r"(?:[^:]*\.)?(?:\d+|0x[0-9a-f]*)\.?", re.IGNORECASE)
+
+
+class Forbidden(Exception):  # noqa: N818 - the message is a finding about an address
+    """This address may not be called: <address>, <why>."""
+
+
+class AllowList:
+    """Addresses and names that may be called although they are private.
+
+    Entries are addresses ("127.0.0.1"), networks ("10.0.0.0/8") or host names, which must match
+    whole; a host name that is listed may have any address.
+    """
+
+    def __init__(self, entries: Iterable[str]) -> None:
+        self._networks: list[Network] = []
+        self._names: set[str] = set()
+        for entry in entries:
+            try:
+                self._networks.append(ipaddress.ip_network(entry.strip(), strict=False))
+            except ValueError:
+                self._names.add(_plain_name(entry))
+
+    def names(self, host: str) -> bool:
+        """Say whether a host is listed by its name."""
+        return _plain_name(host) in self._names
+
+    def why_forbidden(self, address: str) -> str:
+        """Return why an address may not be called, or "" if it may."""
+        try:
+            parsed = ipaddress.ip_address(address.partition("%")[0])
+        except ValueError:
+            return "not an address"
+        if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
+            parsed = parsed.ipv4_mapped
+        if any(parsed in network for network in self._networks):
+            return ""
+        return _special_use(parsed)
+
+
+class GuardedClient:
+    """HTTP to the outside. One for the whole process; close it, or use it as a context manager.
+
+    ``allow`` lists private addresses, networks and host names that may be called all the same.
+    ``deadline_s`` bounds a whole request, from the look-up of the name to the last byte.
+    """
+
+    def __init__(
+        self,
+        allow: Sequence[str] = (),
+        *,
+        deadline_s: float = 10.0,
+        resolve: Resolve | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._deadline_s = deadline_s
+        backend = _GuardedBackend(AllowList(allow), resolve or resolve_by_system)
+        self._client = httpx2.AsyncClient(
+            transport=_GuardedTransport(backend, tls or httpx2.create_ssl_context()),
+            timeout=httpx2.Timeout(deadline_s, connect=min(deadline_s, _CONNECT_S_MAX)),
+            follow_redirects=False,
+            trust_env=False,
+            # A compressed answer could be a thousand times its size; we read little of it anyway.
+            headers={"User-Agent": "Tocsin", "Accept-Encoding": "identity"},
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+        )
+
+    async def __aenter__(self) -> Self:
+        """Return itself; connections are opened when they are needed."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close all connections."""
+        await self.close()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._client.aclose()
+
+    async def perform(self, request: HttpRequest) -> HttpResponse | Retry | Refused:
+        """Return the answer, whatever its status, or why there is none.
+
+        Retry where the network failed, Refused where the request may not or cannot be made. A
+        redirect is an answer like any other.
+        """
+        where = origin_of(request.url)
+        try:
+            async with asyncio.timeout(self._deadline_s):
+                return await self._send(request)
+        except (TimeoutError, httpcore2.TimeoutException):
+            return Retry(None, f"No answer from {where} within {self._deadline_s:g} s.")
+        except Forbidden as error:
+            return Refused(f"{error} To call it all the same, list it in [outbound] allow.")
+        except (
+            httpx2.InvalidURL,
+            httpx2.UnsupportedProtocol,
+            httpcore2.UnsupportedProtocol,
+            httpcore2.LocalProtocolError,
+            UnicodeError,
+        ) as error:
+            return Refused(f"The request cannot be made: {type(error).__name__}.")
+        except (httpcore2.NetworkError, httpcore2.RemoteProtocolError) as error:
+            return Retry(None, f"{where} cannot be reached: {one_line(str(error), 120)}.")
+
+    async def _send(self, request: HttpRequest) -> HttpResponse:
+        url = httpx2.URL(request.url)
+        if url.scheme not in ("http", "https") or not url.host:
+            raise httpx2.UnsupportedProtocol("http or https only")
+        if url.userinfo:
+            raise Forbidden("An address with a user name in it is not called.")
+        async with self._client.stream(
+            request.method, url, content=request.body, headers=list(request.headers)
+        ) as response:
+            body = bytearray()
+            async for part in response.aiter_raw():
+                body += part
+                if len(body) >= RESPONSE_BYTES_MAX:
+                    break
+            return HttpResponse(
+                status=response.status_code,
+                headers={name.lower(): value for name, value in response.headers.items()},
+                body=bytes(body[:RESPONSE_BYTES_MAX]),
+            )
+
+
+class _GuardedTransport(httpx2.AsyncBaseTransport):
+    """httpx2's way to httpcore2's pool, with our backend under it."""
+
+    def __init__(self, backend: _GuardedBackend, tls: ssl.SSLContext) -> None:
+        self._pool = httpcore2.AsyncConnectionPool(
+            ssl_context=tls,
+            max_connections=_CONNECTIONS_MAX,
+            max_keepalive_connections=10,
+            keepalive_expiry=30.0,
+            network_backend=backend,
+        )
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        assert isinstance(request.stream, httpx2.AsyncByteStream)
+        response = await self._pool.handle_async_request(
+            httpcore2.Request(
+                method=request.method,
+                url=httpcore2.URL(
+                    scheme=request.url.raw_scheme,
+                    host=request.url.raw_host,
+                    port=request.url.port,
+                    target=request.url.raw_path,
+                ),
+                headers=request.headers.raw,
+                content=request.stream,
+                extensions=request.extensions,
+            )
+        )
+        return httpx2.Response(
+            status_code=response.status,
+            headers=response.headers,
+            stream=_Body(response),
+            extensions=response.extensions,
+        )
+
+    async def aclose(self) -> None:
+        await self._pool.aclose()
+
+
+class _Body(httpx2.AsyncByteStream):
+    """The body of an answer as it arrives."""
+
+    def __init__(self, response: httpcore2.Response) -> None:
+        self._response = response
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._response.aiter_stream()
+
+    async def aclose(self) -> None:
+        await self._response.aclose()
+
+
+class _GuardedBackend(httpcore2.AsyncNetworkBackend):
+    """Opens connections, to checked addresses only. TLS above it still verifies the name."""
+
+    def __init__(self, allowed: AllowList, resolve: Resolve) -> None:
+        self._allowed = allowed
+        self._resolve = resolve
+        self._dial = httpcore2.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore2's signature
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
+    ) -> httpcore2.AsyncNetworkStream:
+        failure: Exception | None = None
+        for address in await self._checked(host, port):
+            try:
+                return await self._dial.connect_tcp(
+                    address, port, timeout, local_address, socket_options
+                )
+            except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
+                failure = error
+        raise failure or httpcore2.ConnectError(f"{host} has no address")
+
+    async def connect_unix_socket(
+        self,
+        path: str,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore2's signature
+        socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
+    ) -> httpcore2.AsyncNetworkStream:
+        raise Forbidden("Local sockets are not called.")
+
+    async def sleep(self, seconds: float) -> None:
+        await self._dial.sleep(seconds)
+
+    async def _checked(self, host: str, port: int) -> Sequence[str]:
+        if _is_odd(host):
+            raise Forbidden(f"{one_line(host, 80)} is not how an address is written.")
+        try:
+            addresses = await self._resolve(host, port)
+        except OSError as error:
+            raise httpcore2.ConnectError(f"the name is not found ({error.strerror})") from error
+        if not self._allowed.names(host):
+            for address in addresses:
+                why = self._allowed.why_forbidden(address)
+                if why:
+                    shown = host if host == address else f"{one_line(host, 80)} is {address}, which"
+                    raise Forbidden(f"{shown} is {why}.")
+        return addresses
+
+
+async def resolve_by_system(host: str, port: int) -> Sequence[str]:
+    """Return every address of a host, as the system knows them. Raises OSError for unknown ones."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
+
+
+class SmtpServer(msgspec.Struct, frozen=True):
+    """[email]: the operator's own mail server, wherever it stands; it is not guarded.
+
+    ``tls`` "starttls" is refused by servers without it rather than quietly left out. An empty
+    ``username`` means no login.
+    """
+
+    host: str
+    port: int = 587
+    tls: Literal["none", "starttls", "tls"] = "starttls"
+    username: str = ""
+    password: Secret = Secret("")
+    deadline_s: float = 20.0
+
+
+async def send_mail(
+    mail: Mail, server: SmtpServer, at: datetime, *, tls: ssl.SSLContext | None = None
+) -> Outcome:
+    """Hand a mail to the server and return what it said: 4xx is Retry, 5xx is Refused.
+
+    ``at`` becomes the Date. When the connection breaks after the last byte nobody knows whether
+    the mail was taken: that is Retry too, and the Message-ID tells readers that it is the same.
+    """
+    sender = parseaddr(mail.sender)[1]
+    try:
+        message = _written(mail, at)
+    except (ValueError, MessageError):
+        return Refused("The mail cannot be written: a line break stands in one of its headers.")
+    client = aiosmtplib.SMTP(
+        hostname=server.host,
+        port=server.port,
+        timeout=server.deadline_s,
+        use_tls=server.tls == "tls",
+        start_tls=server.tls == "starttls",
+        username=server.username or None,
+        password=server.password.reveal() if server.username else None,
+        # Without it the library looks up our own name, which can block for seconds.
+        local_hostname=sender.rpartition("@")[2] or None,
+        tls_context=tls,
+    )
+    taken = False
+    try:
+        async with asyncio.timeout(server.deadline_s), client:
+            await client.send_message(message, sender=sender, recipients=[mail.to])
+            taken = True
+    except (aiosmtplib.SMTPException, OSError) as error:
+        # What fails after the mail was taken is only the goodbye.
+        return Delivered() if taken else _judge_smtp(error, server)
+    return Delivered()
+
+
+def _written(mail: Mail, at: datetime) -> EmailMessage:
+    message = EmailMessage(policy=WIRE_POLICY)
+    message["From"] = mail.sender
+    message["To"] = mail.to
+    message["Subject"] = mail.subject
+    message["Date"] = format_datetime(at)
+    for name, value in mail.headers:
+        message[name] = value
+    # Every server takes quoted-printable, and a long link survives it whole.
+    message.set_content(mail.text, cte="quoted-printable")
+    if mail.html is not None:
+        message.add_alternative(mail.html, subtype="html", cte="quoted-printable")
+    return message
+
+
+def _judge_smtp(error: Exception, server: SmtpServer) -> Outcome:
+    where = f"The mail server {server.host}:{server.port}"
+    if isinstance(error, aiosmtplib.SMTPAuthenticationError) and error.code >= 500:
+        return Refused(f"{where} does not accept our login. Check [email] username and password.")
+    if isinstance(error, aiosmtplib.SMTPNotSupported):
+        what = "STARTTLS" if server.tls == "starttls" else "a login"
+        return Refused(f"{where} does not offer {what}. Check [email] tls and username.")
+    if isinstance(error, aiosmtplib.SMTPRecipientsRefused) and error.recipients:
+        error = error.recipients[0]
+    if isinstance(error, aiosmtplib.SMTPResponseException):
+        said = f"{where} says {error.code} {one_line(str(error.message), 120)}".rstrip(". ") + "."
+        return Retry(None, said) if error.code < 500 else Refused(said)
+    if isinstance(error, TimeoutError):
+        return Retry(None, f"{where} gives no answer within {server.deadline_s:g} s.")
+    return Retry(None, f"{where} cannot be reached: {one_line(str(error), 120)}".rstrip(". ") + ".")
+
+
+def _special_use(address: Address) -> str:
+    if address.is_loopback or address.is_unspecified:
+        return "this machine"
+    if address.is_link_local:
+        return "link-local, where metadata services are"
+    if address.is_multicast:
+        return "multicast"
+    for network, words in _FORBIDDEN:
+        if address in network:
+            return words
+    return "" if address.is_global else "private"
+
+
+def _is_odd(host: str) -> bool:
+    if not _ODD_ADDRESS.fullmatch(host):
+        return False
+    try:
+        ipaddress.IPv4Address(host)
+    except ValueError:
+        return True
+    return False
+
+
+def _plain_name(host: str) -> str:
+    return host.strip().rstrip(".").lower()
