@@ -1,0 +1,63 @@
+# Everything a newcomer needs: make demo, make test. Only Python 3.11+, pip and make are assumed.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+ARGS   ?=
+WORKERS ?= auto
+
+.PHONY: help demo test check bench shots lock clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo   play a real incident on the example runbook (ARGS=--once: and exit)"
+	@echo "make test   run every test"
+	@echo "make check  format, lint, floors, types"
+	@echo "make bench  measure what the docs claim"
+
+demo: $(VENV)/.demo
+	@$(BIN)/tocsin demo $(ARGS)
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+check: $(VENV)/.dev
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m tests.bench $(ARGS)
+
+shots: $(VENV)/.dev
+	$(BIN)/python -m tests.web.pages.shots $(ARGS)
+
+# What the lock files say, and Tocsin itself from this tree. uv when there is one, else our own.
+$(VENV)/.uv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Tocsin needs Python 3.11 or newer; set PYTHON=..." >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv --without-pip $(VENV)
+	@command -v uv >/dev/null || test -x $(BIN)/uv \
+	  || $(PYTHON) -m pip --python $(BIN)/python install --quiet --disable-pip-version-check uv
+	@touch $@
+
+UV = $$(command -v uv || echo $(BIN)/uv)
+
+$(VENV)/.demo: $(VENV)/.uv requirements.lock pyproject.toml
+	@echo "Setting up $(VENV) ..."
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.demo requirements-dev.lock
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.lock
+	@touch $@
+
+lock: $(VENV)/.uv
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header pyproject.toml -o requirements.lock
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header --group dev -c requirements.lock -o requirements-dev.lock
+
+clean:
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
