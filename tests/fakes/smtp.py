@@ -107,7 +107,17 @@ class FakeSmtp:
 
     # -- What aiosmtpd calls -----------------------------------------------------------------------
 
-    async def handle_RCPT(  # noqa: N802 - the name aiosmtpd looks for
+    async def handle_MAIL(  # noqa: N802 - the name aiosmtpd looks for
+        self, server: Any, session: Any, envelope: Any, address: str, options: list[str]
+    ) -> str:
+        # aiosmtpd can ask for a login itself, but warns when that is without TLS.
+        if self._login is not None and not session.authenticated:
+            return "530 5.7.0 Authentication required"
+        envelope.mail_from = address
+        envelope.mail_options.extend(options)
+        return "250 OK"
+
+    async def handle_RCPT(  # noqa: N802
         self, server: Any, session: Any, envelope: Any, address: str, options: list[str]
     ) -> str:
         self.attempts += 1
@@ -153,6 +163,5 @@ class FakeSmtp:
             tls_context=self._starttls,
             require_starttls=self._starttls is not None,
             authenticator=self._authenticate if self._login else None,
-            auth_required=self._login is not None,
             auth_require_tls=False,
         )

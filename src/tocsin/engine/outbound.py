@@ -10,6 +10,7 @@ therefore gains nothing.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import re
 import socket
@@ -42,6 +43,7 @@ Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 RESPONSE_BYTES_MAX = 65_536
 _CONNECTIONS_MAX = 50
 _CONNECT_S_MAX = 5.0
+_GOODBYE_S_MAX = 1.0
 
 # What ``is_global`` misses or calls global in some Python: translators to IPv4 (which lead to any
 # of its addresses), shared and reserved space, and metadata services with public addresses.
@@ -64,6 +66,7 @@ _FORBIDDEN: tuple[tuple[Network, str], ...] = tuple(
     )
 )
 # What the system's resolver would read as an IPv4 address although nobody writes one like this.
+_HOST = re.compile(r"[a-z0-9._:-]+", re.IGNORECASE)  # the name as it goes on the wire
 _ODD_ADDRESS = re.compile(r"(?:[^:]*\.)?(?:\d+|0x[0-9a-f]*)\.?", re.IGNORECASE)
 
 
@@ -279,7 +282,7 @@ class _GuardedBackend(httpcore2.AsyncNetworkBackend):
         await self._dial.sleep(seconds)
 
     async def _checked(self, host: str, port: int) -> Sequence[str]:
-        if _is_odd(host):
+        if not _HOST.fullmatch(host) or _is_odd(host):
             raise Forbidden(f"{one_line(host, 80)} is not how an address is written.")
         try:
             addresses = await self._resolve(host, port)
@@ -333,22 +336,44 @@ async def send_mail(
         port=server.port,
         timeout=server.deadline_s,
         use_tls=server.tls == "tls",
-        start_tls=server.tls == "starttls",
-        username=server.username or None,
-        password=server.password.reveal() if server.username else None,
+        start_tls=False,  # by hand below, to tell "not offered" from "failed"
         # Without it the library looks up our own name, which can block for seconds.
         local_hostname=sender.rpartition("@")[2] or None,
         tls_context=tls,
     )
-    taken = False
     try:
-        async with asyncio.timeout(server.deadline_s), client:
+        async with asyncio.timeout(server.deadline_s):
+            missing = await _greet(client, server)
+            if missing:
+                return Refused(missing)
             await client.send_message(message, sender=sender, recipients=[mail.to])
-            taken = True
     except (aiosmtplib.SMTPException, OSError) as error:
-        # What fails after the mail was taken is only the goodbye.
-        return Delivered() if taken else _judge_smtp(error, server)
+        client.close()
+        return _judge_smtp(error, server)
+    # The mail is taken; how the goodbye goes changes nothing about that.
+    with contextlib.suppress(aiosmtplib.SMTPException, OSError):
+        await client.quit(timeout=_GOODBYE_S_MAX)
+    client.close()
     return Delivered()
+
+
+async def _greet(client: aiosmtplib.SMTP, server: SmtpServer) -> str:
+    """Connect, encrypt and log in; return what the server lacks for that, or ""."""
+    await client.connect()
+    await client.ehlo()
+    where = f"The mail server {server.host}:{server.port}"
+    if server.tls == "starttls":
+        if not client.supports_extension("starttls"):
+            client.close()
+            return f"{where} does not offer STARTTLS. Check [email] tls."
+        await client.starttls()
+        await client.ehlo()
+    if server.username:
+        if not client.supports_extension("auth"):
+            client.close()
+            return f"{where} does not offer a login. Check [email] username and tls."
+        await client.login(server.username, server.password.reveal())
+    return ""
 
 
 def _written(mail: Mail, at: datetime) -> EmailMessage:
@@ -370,9 +395,6 @@ def _judge_smtp(error: Exception, server: SmtpServer) -> Outcome:
     where = f"The mail server {server.host}:{server.port}"
     if isinstance(error, aiosmtplib.SMTPAuthenticationError) and error.code >= 500:
         return Refused(f"{where} does not accept our login. Check [email] username and password.")
-    if isinstance(error, aiosmtplib.SMTPNotSupported):
-        what = "STARTTLS" if server.tls == "starttls" else "a login"
-        return Refused(f"{where} does not offer {what}. Check [email] tls and username.")
     if isinstance(error, aiosmtplib.SMTPRecipientsRefused) and error.recipients:
         error = error.recipients[0]
     if isinstance(error, aiosmtplib.SMTPResponseException):
