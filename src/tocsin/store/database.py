@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, cast
 
-import asyncpg  # type: ignore[import-untyped]  # asyncpg ships no type information
+import asyncpg
 
 from tocsin.store import migrate
 from tocsin.store.connection import Connection
+from tocsin.store.unavailable import Unavailable, translated
+
+__all__ = ["Database", "Unavailable"]
 
 _CONNECT_S_MAX = 5.0
 _ACQUIRE_S_MAX = 10.0
@@ -26,13 +29,6 @@ _SESSION = {
     "lock_timeout": "10s",
     "idle_in_transaction_session_timeout": "60s",
 }
-# SQLSTATE classes in which nothing is wrong with the statement: connection, resources, operator
-# (shutdown, time limits), system, and a server that only reads.
-_NOT_OUR_FAULT = ("08", "53", "57", "58", "25006", "55P03", "40")
-
-
-class Unavailable(Exception):  # noqa: N818 - it says how the database is, and web answers 503 with it
-    """The database does not answer: <why>."""
 
 
 class Database:
@@ -117,28 +113,3 @@ class Database:
         finally:
             with translated(connection):
                 await self._pool.release(connection, timeout=_ACQUIRE_S_MAX)
-
-
-@contextlib.contextmanager
-def translated(connection: Any | None) -> Iterator[None]:
-    """Turn the driver's many ways to say "nobody there" into Unavailable; leave bugs as they are.
-
-    ``connection`` None means that one was being opened, when every failure is of that kind.
-    """
-    try:
-        yield
-    except asyncpg.PostgresError as error:
-        if connection is not None and not str(error.sqlstate).startswith(_NOT_OUR_FAULT):
-            raise
-        raise Unavailable(f"The database does not answer: {_said(error)}.") from error
-    except (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, EOFError) as error:
-        if isinstance(error, TimeoutError):
-            raise Unavailable("The database does not answer: it took too long.") from error
-        if connection is not None and not connection.is_closed():
-            raise
-        raise Unavailable(f"The database does not answer: {_said(error)}.") from error
-
-
-def _said(error: BaseException) -> str:
-    words = " ".join(str(error).split()) or type(error).__name__
-    return words.rstrip(".")

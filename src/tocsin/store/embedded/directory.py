@@ -1,0 +1,184 @@
+"""The data directory: what lies where, who may enter, and who holds it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import secrets
+import stat
+import tempfile
+from pathlib import Path
+
+from tocsin.store.embedded.account import Account
+from tocsin.store.embedded.errors import EmbeddedError
+
+_SUGGESTION = "/var/lib/tocsin"
+_SOCKET_NAME = ".s.PGSQL.5432"
+# The kernel takes 107 bytes; PostgreSQL makes a lock file beside the socket, ".lock" longer.
+_SOCKET_PATH_BYTES_MAX = 100
+_LOG_BYTES_MAX = 10 * 1_048_576
+
+
+class DataDirectory:
+    """One data directory, held by us from ``hold`` to ``release``.
+
+    ``root`` is what the person named. ``cluster`` is PostgreSQL's own, ``password`` the file with
+    its password, ``log`` what it says.
+    """
+
+    def __init__(self, root: Path, account: Account) -> None:
+        self.root = root.absolute()
+        self.cluster = self.root / "postgres"
+        self.building = self.root / "postgres.new"
+        self.password_file = self.root / "postgres.password"
+        self.log = self.root / "postgres.log"
+        self._lock_file = self.root / "lock"
+        self._account = account
+        self._lock: int | None = None
+
+    def prepare(self) -> None:
+        """Make the directory, enterable by the database's user and readable by nobody else.
+
+        Raises EmbeddedError naming what stands in the way. Permissions of directories above it
+        are never changed.
+        """
+        self._must_be_reachable()
+        mode = 0o711 if self._account.dropped else 0o700
+        try:
+            self.root.parent.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(FileExistsError):
+                self.root.mkdir(mode)
+                self.root.chmod(mode)
+            self._must_be_reachable()
+            if not self._account.may_enter(self.root):
+                self.root.chmod(self.root.stat().st_mode | 0o011)
+        except OSError as error:
+            raise EmbeddedError(
+                f"The data directory {self.root} cannot be made: {error.strerror}. "
+                "Choose another with --data."
+            ) from error
+        if not os.access(self.root, os.R_OK | os.W_OK | os.X_OK):
+            raise EmbeddedError(
+                f"The data directory {self.root} belongs to another user: "
+                "choose another with --data."
+            )
+        owner = self.cluster.stat().st_uid if self.cluster.is_dir() else self._account.uid
+        if owner != self._account.uid:
+            raise EmbeddedError(
+                f"The database in {self.cluster} belongs to user {owner}, and is to be run by "
+                f"{self._account.name}: start Tocsin as its owner, or choose another --data."
+            )
+
+    def hold(self) -> None:
+        """Take the directory for this process. Raises EmbeddedError while another has it."""
+        lock = os.open(self._lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.read(lock, 32).decode("ascii", "replace").strip() or "unknown"
+            os.close(lock)
+            raise EmbeddedError(
+                f"Another Tocsin (process {holder}) already runs on the data directory "
+                f"{self.root}: stop it first, or choose another with --data."
+            ) from error
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+        self._lock = lock
+
+    def release(self) -> None:
+        """Let others have the directory."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def password(self) -> str:
+        """Return the database's password, making it up when there is no database yet.
+
+        The file is readable by whoever runs Tocsin, not by the user the database runs as.
+        """
+        try:
+            kept = self.password_file.read_text("ascii").strip()
+        except FileNotFoundError:
+            kept = ""
+        if kept:
+            return kept
+        if self.cluster.exists():
+            raise EmbeddedError(
+                f"{self.password_file} is missing, and the database in {self.cluster} opens with "
+                "nothing else: bring it back from a backup."
+            )
+        made = secrets.token_urlsafe(32)
+        written = os.open(self.password_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            os.write(written, made.encode())
+            os.fsync(written)
+        finally:
+            os.close(written)
+        return made
+
+    def open_log(self) -> int:
+        """Return a descriptor that appends to the log. A very long one is set aside first."""
+        with contextlib.suppress(FileNotFoundError):
+            if self.log.stat().st_size > _LOG_BYTES_MAX:
+                self.log.replace(self.log.with_suffix(".log.old"))
+        return os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+
+    def socket_directory(self) -> Path:
+        """Return a private directory (0700, of the database's user) short enough for a socket.
+
+        It is in the data directory if that path is short, else under the temporary directory by a
+        name that follows from the path, so that a killed run leaves nothing that piles up.
+        """
+        inside = self.root / "socket"
+        if len(os.fsencode(inside / _SOCKET_NAME)) <= _SOCKET_PATH_BYTES_MAX:
+            if self._is_private(inside):
+                return inside
+            raise EmbeddedError(f"{inside} is not a private directory of {self._account.name}.")
+        digest = hashlib.sha256(os.fsencode(self.root.resolve())).hexdigest()[:16]
+        places = [Path(tempfile.gettempdir()), Path("/tmp")]  # noqa: S108 - checked to be private
+        for place in places:
+            outside = place / f"tocsin-{self._account.uid}-{digest}"
+            short = len(os.fsencode(outside / _SOCKET_NAME)) <= _SOCKET_PATH_BYTES_MAX
+            if short and self._account.blocked_at(place) is None and self._is_private(outside):
+                return outside
+        raise EmbeddedError(
+            f"There is no place for the database's socket: {self.root} is too long a path, and "
+            f"{places[0]} cannot be used. Choose a shorter path with --data."
+        )
+
+    def forget_socket_directory(self, directory: Path) -> None:
+        """Remove a socket directory that lies outside of the data directory."""
+        if directory.parent != self.root:
+            with contextlib.suppress(OSError):
+                directory.rmdir()
+
+    def _is_private(self, directory: Path) -> bool:
+        """Make a directory for the database's user alone, or see whether it is one already."""
+        try:
+            directory.mkdir(0o700)
+            if self._account.dropped:
+                os.chown(directory, self._account.uid, self._account.gid)
+        except FileExistsError:
+            pass
+        except OSError:
+            return False
+        found = directory.lstat()
+        return (
+            stat.S_ISDIR(found.st_mode)
+            and found.st_uid == self._account.uid
+            and stat.S_IMODE(found.st_mode) == 0o700
+        )
+
+    def _must_be_reachable(self) -> None:
+        blocked = self._account.blocked_at(self.root.parent)
+        if blocked is not None:
+            raise EmbeddedError(
+                f"The database cannot live in {self.root}: it runs as the user "
+                f"{self._account.name} (PostgreSQL refuses to run as root), who may not enter "
+                f"{blocked}. Choose a place it can reach, e.g. --data {_SUGGESTION}."
+                if self._account.dropped
+                else f"The data directory {self.root} cannot be reached: "
+                f"{self._account.name} may not enter {blocked}."
+            )

@@ -1,0 +1,60 @@
+"""The view of every incident, written in the same transaction as its events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tocsin.core.state import IncidentState
+from tocsin.store import codec
+from tocsin.store.connection import Connection
+from tocsin.store.statements import statements
+
+_SQL = statements("incidents")
+
+
+async def next_id(c: Connection) -> str:
+    """Return an id that no other incident has or will have: "INC-7"."""
+    return f"INC-{await c.fetchval(_SQL['next_number'])}"
+
+
+async def put(c: Connection, state: IncidentState, rank: int) -> None:
+    """Write the view of an incident. ``rank`` is that of its severity: 0 for the worst."""
+    await c.execute(
+        _SQL["put"],
+        codec.key(state.id),
+        codec.text(state.title),
+        codec.key(state.service),
+        codec.key(state.severity),
+        rank,
+        state.phase.value,
+        state.is_open,
+        None if state.opened_at is None else codec.moment(state.opened_at),
+        codec.encode(state),
+    )
+
+
+async def get(c: Connection, id: str) -> IncidentState | None:  # noqa: A002 - the contract's word
+    """Return an incident, or None if there is none of that id."""
+    row = await c.fetchrow(_SQL["get"], codec.key(id))
+    return None if row is None else codec.decode(row["state"], IncidentState)
+
+
+async def find(
+    c: Connection,
+    *,
+    phases: Sequence[str] = (),
+    severity: str = "",
+    service: str = "",
+    open_only: bool = False,
+    limit: int = 100,
+) -> list[IncidentState]:
+    """Return the incidents that fit all conditions given, worst first, then newest."""
+    rows = await c.fetch(
+        _SQL["find"],
+        [codec.key(phase) for phase in phases],
+        codec.key(severity),
+        codec.key(service),
+        open_only,
+        limit,
+    )
+    return [codec.decode(row["state"], IncidentState) for row in rows]

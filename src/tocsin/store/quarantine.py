@@ -1,0 +1,29 @@
+"""What could not be read or judged, kept byte by byte for a person to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tocsin.store import codec
+from tocsin.store.connection import Connection
+from tocsin.store.statements import statements
+
+_SQL = statements("quarantine")
+
+
+async def add(c: Connection, items: Sequence[tuple[str, str, bytes, str]]) -> None:
+    """Keep (source, key, raw bytes, why). ``key`` names who sent it; it is not the secret."""
+    if items:
+        sources, keys, raws, whys = zip(*items, strict=True)
+        await c.execute(
+            _SQL["add"],
+            [codec.text(source) for source in sources],
+            [codec.text(name) for name in keys],
+            list(raws),
+            [codec.text(why) for why in whys],
+        )
+
+
+async def count(c: Connection) -> int:
+    """Return how many there are."""
+    return int(await c.fetchval(_SQL["count"]))

@@ -1,0 +1,34 @@
+-- name: load
+-- about: The alerts of these fingerprints.
+SELECT record, ends_at FROM alerts WHERE fingerprint = ANY($1::text[]);
+
+-- name: put
+-- about: Write alerts as their desk now sees them.
+INSERT INTO alerts (fingerprint, service, incident, firing, stale, ends_at, record, updated_at)
+SELECT a.fingerprint, $1, a.incident, a.firing, a.stale, a.ends_at, a.record, $2
+FROM unnest($3::text[], $4::text[], $5::boolean[], $6::boolean[], $7::timestamptz[], $8::bytea[])
+    AS a (fingerprint, incident, firing, stale, ends_at, record)
+ON CONFLICT (fingerprint) DO UPDATE SET
+    service = excluded.service, incident = excluded.incident, firing = excluded.firing,
+    stale = excluded.stale, ends_at = excluded.ends_at, record = excluded.record,
+    updated_at = excluded.updated_at;
+
+-- name: touch
+-- about: Unchanged repeats only move the end. Alerts that are gone or over stay so.
+UPDATE alerts a
+SET ends_at = t.ends_at, updated_at = $1
+FROM unnest($2::text[], $3::timestamptz[]) AS t (fingerprint, ends_at)
+WHERE a.fingerprint = t.fingerprint AND a.firing AND NOT a.stale;
+
+-- name: lapsed
+-- about: Firing alerts that were not sent again in time, the longest overdue first.
+SELECT service, record, ends_at FROM alerts
+WHERE firing AND NOT stale AND ends_at < now() - make_interval(secs => $1::double precision)
+ORDER BY ends_at
+LIMIT $2;
+
+-- name: find
+-- about: Alerts that fit, by service. An empty condition fits all.
+SELECT record, service, ends_at, updated_at FROM alerts
+WHERE (firing OR NOT $1::boolean) AND ($2 = '' OR incident = $2)
+ORDER BY service, fingerprint;

@@ -1,0 +1,64 @@
+-- name: append
+-- about: Keep inputs in their order. Committed means: will be judged.
+INSERT INTO inbox (stream, priority, body)
+SELECT i.stream, i.priority, i.body
+FROM unnest($1::text[], $2::smallint[], $3::bytea[]) WITH ORDINALITY AS i (stream, priority, body, place)
+ORDER BY i.place
+RETURNING id;
+
+-- name: waiting_streams
+-- about: Streams with inputs not judged yet: those with a person's first, then the longest waiting.
+-- One step of the index per stream, however long the queue of one stream is.
+WITH RECURSIVE waiting (stream) AS (
+    (SELECT stream FROM inbox WHERE done_at IS NULL ORDER BY stream LIMIT 1)
+    UNION ALL
+    SELECT (
+        SELECT i.stream FROM inbox i
+        WHERE i.done_at IS NULL AND i.stream > w.stream
+        ORDER BY i.stream LIMIT 1
+    )
+    FROM waiting w
+    WHERE w.stream IS NOT NULL
+)
+SELECT w.stream
+FROM waiting w
+CROSS JOIN LATERAL (
+    SELECT i.priority, i.id FROM inbox i
+    WHERE i.done_at IS NULL AND i.stream = w.stream
+    ORDER BY i.priority, i.id LIMIT 1
+) head
+WHERE w.stream IS NOT NULL
+ORDER BY head.priority, head.id
+LIMIT $1;
+
+-- name: take
+-- about: The next inputs of one stream, people's first, then in the order they came.
+SELECT id, body, received_at FROM inbox
+WHERE done_at IS NULL AND stream = $1
+ORDER BY priority, id
+LIMIT $2;
+
+-- name: finish_signals
+-- about: Judged signals are in the journal now; here they are gone.
+DELETE FROM inbox WHERE id = ANY($1::bigint[]) AND priority > 0;
+
+-- name: finish_humans
+-- about: People wait for an answer, so theirs stay with it until they are pruned.
+UPDATE inbox i
+SET done_at = now(), refusal = coalesce(r.refusal, '')
+FROM unnest($1::bigint[]) AS d (id)
+LEFT JOIN unnest($2::bigint[], $3::text[]) AS r (id, refusal) ON r.id = d.id
+WHERE i.id = d.id AND i.priority = 0 AND i.done_at IS NULL;
+
+-- name: outcome
+-- about: Whether an input was judged, and what it was told.
+SELECT done_at IS NOT NULL AS done, coalesce(refusal, '') AS refusal FROM inbox WHERE id = $1;
+
+-- name: quarantine
+-- about: Copy an input that cannot be judged to where people look for such things.
+INSERT INTO quarantine (source, key, raw, why)
+SELECT 'inbox', stream, body, $2 FROM inbox WHERE id = $1 AND done_at IS NULL;
+
+-- name: prune
+-- about: Forget the answers that nobody waits for any more.
+DELETE FROM inbox WHERE done_at < now() - make_interval(secs => $1::double precision);

@@ -1,0 +1,26 @@
+-- name: next_number
+-- about: The number of the next incident. A rolled back one leaves a hole, never a twin.
+SELECT nextval('incident_numbers');
+
+-- name: put
+-- about: The view of an incident, written in the transaction that judged it.
+INSERT INTO incidents (id, title, service, severity, rank, phase, is_open, opened_at, state)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+ON CONFLICT (id) DO UPDATE SET
+    title = excluded.title, service = excluded.service, severity = excluded.severity,
+    rank = excluded.rank, phase = excluded.phase, is_open = excluded.is_open,
+    opened_at = excluded.opened_at, state = excluded.state, updated_at = now();
+
+-- name: get
+-- about: One incident.
+SELECT state FROM incidents WHERE id = $1;
+
+-- name: find
+-- about: Incidents that fit, worst first, then newest. An empty condition fits all.
+SELECT state FROM incidents
+WHERE (cardinality($1::text[]) = 0 OR phase = ANY($1))
+    AND ($2 = '' OR severity = $2)
+    AND ($3 = '' OR service = $3)
+    AND (is_open OR NOT $4::boolean)
+ORDER BY rank, opened_at DESC NULLS LAST, id
+LIMIT $5;

@@ -1,0 +1,38 @@
+-- name: put
+-- about: Write a silence, new or changed; the desks have not seen it like this yet.
+INSERT INTO silences (id, starts_at, ends_at, silence) VALUES ($1, $2, $3, $4)
+ON CONFLICT (id) DO UPDATE SET
+    starts_at = excluded.starts_at, ends_at = excluded.ends_at, silence = excluded.silence,
+    seen = 'changed', updated_at = now();
+
+-- name: get
+-- about: One silence.
+SELECT silence, updated_at FROM silences WHERE id = $1;
+
+-- name: get_to_change
+-- about: One silence, held against others who change it.
+SELECT silence, updated_at FROM silences WHERE id = $1 FOR UPDATE;
+
+-- name: find
+-- about: All silences, those that end last first.
+SELECT silence, updated_at FROM silences ORDER BY ends_at DESC, id;
+
+-- name: active
+-- about: The silences in force at an instant.
+SELECT silence FROM silences WHERE starts_at <= $1 AND ends_at > $1 ORDER BY id;
+
+-- name: turned
+-- about: Silences that are not as the desks last saw them. Looking marks them as seen.
+UPDATE silences s
+SET seen = n.phase
+FROM (
+    SELECT id, CASE
+        WHEN ends_at <= $1 THEN 'expired'
+        WHEN starts_at <= $1 THEN 'active'
+        ELSE 'pending'
+    END AS phase
+    FROM silences
+    WHERE seen <> 'expired'
+) n
+WHERE s.id = n.id AND s.seen <> n.phase
+RETURNING s.id;
