@@ -12,7 +12,7 @@ import os
 import tomllib
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, cast
 from urllib.parse import urlsplit
 
 from tocsin.base.durations import parse_duration
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FILE_NAME = "tocsin.toml"
+TlsMode = Literal["none", "starttls", "tls"]
 
 
 class ConfigError(Exception):
@@ -133,14 +134,20 @@ class _Reader:
             tuning=self.tuning(document),
             credentials=credentials,
             smtp=smtp,
-            outbound_allow=self.strings("outbound.allow", self.table(document, "outbound", ("allow",)).get("allow", [])),
+            outbound_allow=self.strings(
+                "outbound.allow", self.table(document, "outbound", ("allow",)).get("allow", [])
+            ),
         )
 
     def people(self, document: dict[str, Any], credentials: Credentials) -> dict[str, Person]:
         people = {}
         for name, table in self.group(document, "people", ("name", "contacts")).items():
-            contacts = self.contacts(f"people.{name}.contacts", table.get("contacts", []), credentials)
-            people[name] = Person(name, self.string(f"people.{name}.name", table.get("name", name)), contacts)
+            contacts = self.contacts(
+                f"people.{name}.contacts", table.get("contacts", []), credentials
+            )
+            people[name] = Person(
+                name, self.string(f"people.{name}.name", table.get("name", name)), contacts
+            )
         return people
 
     def roles(self, document: dict[str, Any]) -> dict[str, tuple[str, ...]]:
@@ -155,7 +162,9 @@ class _Reader:
             for name in names:
                 if name not in directory.people:
                     hint = _suggest(name, directory.people)
-                    self.fault(f"roles.{role}", f"nobody in [people] is called {name!r}{hint}", name)
+                    self.fault(
+                        f"roles.{role}", f"nobody in [people] is called {name!r}{hint}", name
+                    )
 
     def audiences(
         self, document: dict[str, Any], credentials: Credentials
@@ -176,7 +185,9 @@ class _Reader:
                 hooks[f"webhook:{name}"] = self.secret(f"{where}.webhook", value["webhook"])
                 channels[role_key(name)] = Contact("slack", f"webhook:{name}")
             else:
-                self.fault(where, 'wants a channel id ("C0123") or { webhook = { env = "NAME" } }', name)
+                self.fault(
+                    where, 'wants a channel id ("C0123") or { webhook = { env = "NAME" } }', name
+                )
         return channels, hooks
 
     def slack(self, slack: dict[str, Any], hooks: dict[str, Secret]) -> SlackCredentials:
@@ -202,9 +213,11 @@ class _Reader:
         return SmtpServer(
             host=self.string("email.host", table.get("host", "")),
             port=port,
-            tls=tls,
+            tls=cast("TlsMode", tls),
             username=self.string("email.username", table.get("username", "")),
-            password=self.secret("email.password", table["password"]) if "password" in table else Secret(""),
+            password=self.secret("email.password", table["password"])
+            if "password" in table
+            else Secret(""),
         )
 
     def sender(self, document: dict[str, Any]) -> str:
@@ -220,7 +233,9 @@ class _Reader:
             address = self.secret(f"{where}.url", url)
         else:
             address = Secret(self.url(f"{where}.url", url))
-        secret = self.secret(f"{where}.secret", table["secret"]) if "secret" in table else Secret("")
+        secret = (
+            self.secret(f"{where}.secret", table["secret"]) if "secret" in table else Secret("")
+        )
         return WebhookTarget(url=address, secret=secret)
 
     def tuning(self, document: dict[str, Any]) -> Tuning:
@@ -232,25 +247,30 @@ class _Reader:
         repeat = paging.get("repeat_every", f"{defaults.repeat_every_s}s")
         never = repeat == "never"
         return Tuning(
-            repeat_every_s=0 if never else int(self.duration("paging.repeat_every", repeat).total_seconds()),
+            repeat_every_s=0
+            if never
+            else int(self.duration("paging.repeat_every", repeat).total_seconds()),
             stability_s=int(
-                self.duration("incidents.stability", incidents.get("stability", f"{defaults.stability_s}s")).total_seconds()
+                self.duration(
+                    "incidents.stability", incidents.get("stability", f"{defaults.stability_s}s")
+                ).total_seconds()
             ),
             severity_by_label={
                 key.casefold(): self.string(f"severity.labels.{key}", value)
                 for key, value in labels.items()
             },
-            severity_default=self.string("severity.default", severity["default"]) if "default" in severity else None,
+            severity_default=self.string("severity.default", severity["default"])
+            if "default" in severity
+            else None,
             service_labels=self.strings(
-                "incidents.service_labels", incidents.get("service_labels", list(defaults.service_labels))
+                "incidents.service_labels",
+                incidents.get("service_labels", list(defaults.service_labels)),
             ),
         )
 
     # -- Values ------------------------------------------------------------------------------------
 
-    def contacts(
-        self, where: str, values: object, credentials: Credentials
-    ) -> tuple[Contact, ...]:
+    def contacts(self, where: str, values: object, credentials: Credentials) -> tuple[Contact, ...]:
         contacts = []
         for value in self.strings(where, [values] if isinstance(values, str) else values):
             kind, _, address = value.partition(":")
@@ -269,7 +289,11 @@ class _Reader:
     def duration(self, where: str, value: object) -> timedelta:
         found = parse_duration(value) if isinstance(value, str) else None
         if found is None:
-            self.fault(where, f'wants a duration such as "5m" or "1h30m", not {value!r}', where.split(".")[-1])
+            self.fault(
+                where,
+                f'wants a duration such as "5m" or "1h30m", not {value!r}',
+                where.split(".")[-1],
+            )
             return timedelta(0)
         return found
 
@@ -293,7 +317,9 @@ class _Reader:
     def url(self, where: str, value: object) -> str:
         text = self.string(where, value)
         if text and (urlsplit(text).scheme not in ("http", "https") or not urlsplit(text).hostname):
-            self.fault(where, f"wants an address such as https://tocsin.example.org, not {text!r}", text)
+            self.fault(
+                where, f"wants an address such as https://tocsin.example.org, not {text!r}", text
+            )
         return text
 
     def string(self, where: str, value: object) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from tocsin.core.policy import Finding, Policy
-    from tocsin.store.database import Connection, Database
+    from tocsin.store import Connection, Database
 
 
 class Book:

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from tocsin.core.inputs import DeskInput, IncidentInput, Input
     from tocsin.core.surroundings import Directory, Tuning
     from tocsin.engine.book import Book
-    from tocsin.store.database import Connection, Database
+    from tocsin.store import Connection, Database
     from tocsin.store.inbox import Waiting
 
 BATCH_MAX = 500

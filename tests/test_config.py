@@ -1,0 +1,143 @@
+"""What a person may write in tocsin.toml, and what they are told when it is wrong."""
+
+from __future__ import annotations
+
+import pytest
+
+from tocsin.config import ConfigError, load
+from tocsin.core.surroundings import Contact
+
+GOOD = """
+[server]
+url = "https://tocsin.example.org/"
+
+[people.ona]
+name = "Ona Vale"
+contacts = ["slack:U1", "email:ona@example.org", "webhook:pager"]
+
+[people.tom]
+
+[roles]
+"On-Call Engineer" = ["ona"]
+"Team Lead" = "tom"
+
+[audiences]
+team = ["email:team@example.org"]
+
+[slack]
+token = { env = "SLACK_TOKEN" }
+[slack.channels]
+"#incidents" = "C1"
+"#ops" = { webhook = { env = "OPS_HOOK" } }
+
+[email]
+host = "mail.example.org"
+from = "tocsin@example.org"
+username = "tocsin"
+password = { file = "smtp.password" }
+
+[webhooks.pager]
+url = "https://pager.example.org/hook"
+secret = { env = "PAGER_SECRET" }
+
+[severity]
+default = "P1"
+labels = { Page = "P0", warning = "P2" }
+
+[paging]
+repeat_every = "10m"
+
+[incidents]
+stability = "1h30m"
+
+[outbound]
+allow = ["10.0.0.0/8"]
+"""
+ENVIRONMENT = {
+    "SLACK_TOKEN": "xoxb-canary-1",
+    "OPS_HOOK": "https://hooks.example.org/canary-2",
+    "PAGER_SECRET": "canary-3",
+}
+
+
+@pytest.fixture
+def written(tmp_path):
+    (tmp_path / "smtp.password").write_text("canary-4\n")
+
+    def write(text: str):
+        path = tmp_path / "tocsin.toml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_everything_is_read(written):
+    settings = load(written(GOOD), ENVIRONMENT)
+    directory = settings.directory
+    assert settings.public_url == "https://tocsin.example.org"
+    assert [p.name for p in directory.holders("on-call engineer")] == ["Ona Vale"]
+    assert [p.id for p in directory.holders("TEAM LEAD")] == ["tom"]
+    assert directory.people["ona"].contacts == (
+        Contact("slack", "U1"),
+        Contact("email", "ona@example.org"),
+        Contact("webhook", "pager"),
+    )
+    assert directory.channel("#incidents") == Contact("slack", "C1")
+    assert directory.channel("#elsewhere") == Contact("slack", "#elsewhere")
+    assert directory.audience("Team") == (Contact("email", "team@example.org"),)
+    assert settings.tuning.repeat_every_s == 600
+    assert settings.tuning.stability_s == 5400
+    assert settings.tuning.severity_by_label == {"page": "P0", "warning": "P2"}
+    assert settings.smtp.host == "mail.example.org"
+    assert settings.smtp.password.reveal() == "canary-4"
+    assert settings.credentials.slack.webhooks["webhook:#ops"].reveal().endswith("canary-2")
+    assert settings.outbound_allow == ("10.0.0.0/8",)
+
+
+def test_no_secret_shows_when_settings_are_printed(written):
+    shown = repr(load(written(GOOD), ENVIRONMENT))
+    assert "canary" not in shown
+
+
+def test_without_a_file_pages_are_in_app_only():
+    settings = load(None)
+    assert not settings.is_configured
+    assert settings.directory.people == {}
+
+
+def test_an_example_of_never_repeating(written):
+    settings = load(written('[paging]\nrepeat_every = "never"\n'), {})
+    assert settings.tuning.repeat_every_s == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[sever]\nurl = ''\n", "tocsin.toml:1: sever is not a setting. Did you mean 'server'?"),
+        ("[server]\nport = 1\n", "tocsin.toml:2: server.port is not a setting"),
+        ("[people.ona]\nphone = '1'\n", "tocsin.toml:2: people.ona.phone is not a setting"),
+        ("[roles]\nCTO = ['cyrus']\n", "roles.cto nobody in [people] is called 'cyrus'"),
+        ("[people.ona]\ncontacts = ['sms:1']\n", "'sms:1' is no contact"),
+        ("[people.ona]\ncontacts = ['email:nobody']\n", "'nobody' is no e-mail address"),
+        ("[people.ona]\ncontacts = ['webhook:x']\n", "there is no [webhooks.x]"),
+        ("[slack]\ntoken = 'xoxb-1'\n", 'slack.token wants { env = "NAME" } or { file = "path" }'),
+        ("[slack]\ntoken = { env = 'GONE' }\n", "the environment variable GONE is not set"),
+        ("[paging]\nrepeat_every = '5 apples'\n", "paging.repeat_every wants a duration"),
+        ("[email]\nhost = 'x'\n", "email needs 'from'"),
+        ("[email]\nhost = 'x'\nfrom = 'y'\ntls = 'maybe'\n", "email.tls is"),
+        ("[server]\nurl = 'tocsin.example.org'\n", "server.url wants an address such as"),
+        ("server = 1\n", "server wants a table"),
+        ("[server\n", "is not TOML"),
+    ],
+)
+def test_a_mistake_is_named_with_its_place(written, text, says):
+    with pytest.raises(ConfigError) as caught:
+        load(written(text), {})
+    assert says in str(caught.value)
+
+
+def test_all_mistakes_are_listed_at_once(written):
+    with pytest.raises(ConfigError) as caught:
+        load(written("[people.ona]\nphone = '1'\n[nonsense]\n[roles]\nCTO = ['x']\n"), {})
+    assert len(str(caught.value).splitlines()) == 3
