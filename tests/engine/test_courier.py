@@ -1,0 +1,394 @@
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import pytest
+
+from tests.fakes.slack import FakeSlack
+from tests.fakes.smtp import FakeSmtp
+from tests.fakes.webhook import FakeWebhook
+from tocsin.base.source import Source
+from tocsin.core.effects import Message, SendNotice, SendPage, Topic
+from tocsin.core.inputs import DeliveryReported
+from tocsin.core.surroundings import Contact
+from tocsin.engine.courier import Courier
+from tocsin.engine.outbound import GuardedClient, SmtpServer
+from tocsin.integrations.outbound.email import EMAIL
+from tocsin.integrations.outbound.slack import SLACK
+from tocsin.integrations.outbound.webhook import WEBHOOK
+from tocsin.integrations.wire import (
+    Credentials,
+    EmailCredentials,
+    Links,
+    Secret,
+    SlackCredentials,
+    WebhookTarget,
+)
+from tocsin.store import deliveries, inbox
+from tocsin.store.database import Database
+
+pytestmark = pytest.mark.anyio
+
+AT = datetime(2026, 3, 1, 2, 0, tzinfo=UTC)
+CANARY = "canary+++[(5f2a"
+KEY = "INC-1/d1"
+STREAM = "incident/INC-1"
+MESSAGE = Message(
+    topic=Topic.PAGE,
+    incident="INC-1",
+    headline="API does not answer",
+    severity="P0",
+    rank=0,
+    service="api",
+    lines=("You are reached as on-call.",),
+    source=Source("runbook.md", 182, "P0: page at once"),
+)
+SLACK_PERSON = Contact("slack", "U1")
+MAIL_PERSON = Contact("email", "priya@team.test")
+PAGER = Contact("webhook", "pager")
+
+
+class FixedClock:
+    def now(self) -> datetime:
+        return AT
+
+
+def links(incident: str, page: str | None) -> Links:
+    room = f"https://t.test/incidents/{incident}"
+    return Links(room, f"https://t.test/ack/{incident}-{page}" if page else "")
+
+
+class Post:
+    """A courier with its database, and what it woke."""
+
+    def __init__(self, database: Database, client: GuardedClient, credentials, smtp) -> None:
+        self.database = database
+        self.woken: list[str] = []
+        self._parts = (credentials, smtp, client)
+        self.courier = self.another()
+
+    def another(self, outbound=None) -> Courier:
+        credentials, smtp, client = self._parts
+        known = {"slack": SLACK, "email": EMAIL, "webhook": WEBHOOK}
+        courier = Courier(
+            database=self.database,
+            outbound=known if outbound is None else outbound,
+            credentials=credentials,
+            smtp=smtp,
+            client=client,
+            links=links,
+            clock=FixedClock(),
+        )
+        courier.on_report(self.woken.extend)
+        return courier
+
+    async def ask(self, contact: Contact | None, key: str = KEY) -> None:
+        page = SendPage(key, "priya", "priya", "Priya", contact, MESSAGE)
+        async with self.database.transaction() as c:
+            await deliveries.add(c, "INC-1", [page])
+
+    async def deliver(self, contact: Contact | None) -> None:
+        await self.ask(contact)
+        await self.courier.deliver(KEY)
+
+    async def row(self) -> deliveries.DeliveryRow:
+        async with self.database.reading() as c:
+            [row] = await deliveries.find(c, incident="INC-1")
+        return row
+
+    async def reports(self) -> list[DeliveryReported]:
+        async with self.database.transaction() as c:
+            return [waiting.input for waiting in await inbox.take(c, STREAM)]
+
+    async def waits_s(self) -> int:
+        async with self.database.reading() as c:
+            return round(
+                await c.fetchval("SELECT extract(epoch FROM due_at - updated_at) FROM deliveries")
+            )
+
+    async def time_passes(self) -> None:
+        """Let every wait and every lease be over."""
+        async with self.database.transaction() as c:
+            await c.execute(
+                "UPDATE deliveries SET due_at = now() - interval '1 s',"
+                " leased_until = least(leased_until, now() - interval '1 s')"
+            )
+
+
+@asynccontextmanager
+async def a_post(database, *, slack=None, smtp=None, webhook=None, allow=("127.0.0.1",)):
+    credentials = Credentials(
+        slack=SlackCredentials(Secret(slack.token), slack.api_url) if slack else SlackCredentials(),
+        email=EmailCredentials("tocsin@team.test" if smtp else ""),
+        webhooks={"pager": WebhookTarget(Secret(webhook.url), Secret(webhook.secret))}
+        if webhook
+        else {},
+    )
+    server = SmtpServer("127.0.0.1", smtp.port, tls="none") if smtp else None
+    async with GuardedClient(allow) as client:
+        yield Post(database, client, credentials, server)
+
+
+async def test_a_page_is_handed_over_settled_and_reported(database):
+    with FakeSlack() as slack:
+        async with a_post(database, slack=slack) as post:
+            await post.deliver(SLACK_PERSON)
+            [message] = slack.messages
+            row = await post.row()
+            assert message.channel == "U1"
+            assert "https://t.test/ack/INC-1-priya" in message.said
+            assert message.delivery == KEY
+            assert (row.state, row.attempts) == ("delivered", 1)
+            assert await post.reports() == [DeliveryReported(KEY, delivered=True)]
+            assert post.woken == [STREAM]
+
+
+async def test_a_settled_delivery_is_not_sent_again(database):
+    with FakeSlack() as slack:
+        async with a_post(database, slack=slack) as post:
+            await post.deliver(SLACK_PERSON)
+            await post.time_passes()
+            await post.courier.deliver(KEY)
+            assert slack.attempts == 1
+            assert len(await post.reports()) == 1
+
+
+async def test_a_notice_has_nothing_to_acknowledge(database):
+    with FakeSlack() as slack:
+        async with a_post(database, slack=slack) as post:
+            async with database.transaction() as c:
+                await deliveries.add(c, "INC-1", [SendNotice(KEY, Contact("slack", "#x"), MESSAGE)])
+            await post.courier.deliver(KEY)
+            assert "/ack/" not in slack.messages[0].said
+            assert slack.messages[0].channel == "#x"
+
+
+@pytest.mark.parametrize("contact", [None, Contact("in_app", "priya")])
+async def test_the_app_itself_takes_a_page_at_once(database, contact):
+    async with a_post(database) as post:
+        await post.deliver(contact)
+        assert (await post.row()).state == "delivered"
+        expected = [] if contact is None else [DeliveryReported(KEY, delivered=True)]
+        assert await post.reports() == expected
+
+
+async def test_mail_goes_by_smtp(database):
+    with FakeSmtp() as smtp:
+        async with a_post(database, smtp=smtp) as post:
+            await post.deliver(MAIL_PERSON)
+            [mail] = smtp.wait_for(1)
+            assert mail.text.startswith("Acknowledge: https://t.test/ack/INC-1-priya\n")
+            assert mail.headers["X-Tocsin-Delivery"] == KEY
+            assert mail.headers["Date"] == "Sun, 01 Mar 2026 02:00:00 +0000"
+            assert (await post.row()).state == "delivered"
+
+
+async def test_a_webhook_is_signed_and_taken(database):
+    with FakeWebhook(now_s=AT.timestamp) as webhook:
+        async with a_post(database, webhook=webhook) as post:
+            await post.deliver(PAGER)
+            [call] = webhook.wait_for(1)
+            assert (call.key, call.timestamp_s) == (KEY, int(AT.timestamp()))
+            assert webhook.refused == []
+            assert (await post.row()).state == "delivered"
+
+
+async def test_a_channel_in_trouble_is_tried_four_times_and_then_given_up(database):
+    with FakeSlack() as slack:
+        slack.fail("internal_error", times=99)
+        async with a_post(database, slack=slack) as post:
+            await post.ask(SLACK_PERSON)
+            waits = []
+            for _ in range(3):
+                await post.courier.deliver(KEY)
+                assert (await post.row()).state == "pending"
+                assert await post.reports() == []
+                waits.append(await post.waits_s())
+                await post.courier.deliver(KEY)  # Not due yet, so this does nothing.
+                await post.time_passes()
+            assert waits == [2, 8, 30]
+            await post.courier.deliver(KEY)
+            row = await post.row()
+            assert (row.state, row.attempts, slack.attempts) == ("failed", 4, 4)
+            [report] = await post.reports()
+            assert (report.delivery, report.delivered) == (KEY, False)
+            assert "internal_error" in report.detail
+            assert "Given up after 4 attempts." in report.detail
+            assert row.detail == report.detail
+
+
+async def test_a_second_attempt_that_succeeds_is_a_delivery(database):
+    with FakeSlack() as slack:
+        slack.fail("service_unavailable", status=503)
+        async with a_post(database, slack=slack) as post:
+            await post.deliver(SLACK_PERSON)
+            await post.time_passes()
+            await post.courier.deliver(KEY)
+            assert len(slack.messages) == 1
+            assert await post.reports() == [DeliveryReported(KEY, delivered=True)]
+
+
+@pytest.mark.parametrize(("asked_s", "waited_s"), [(7, 7), (0, 1), (3600, 60)])
+async def test_retry_after_is_respected_within_a_minute(database, asked_s, waited_s):
+    with FakeSlack() as slack:
+        slack.fail("ratelimited", status=429, retry_after_s=asked_s)
+        async with a_post(database, slack=slack) as post:
+            await post.deliver(SLACK_PERSON)
+            assert await post.waits_s() == waited_s
+
+
+async def test_a_channel_that_says_no_is_given_up_at_once(database):
+    with FakeSlack(channels=["C1"]) as slack:
+        async with a_post(database, slack=slack) as post:
+            await post.deliver(SLACK_PERSON)
+            assert slack.attempts == 1
+            assert (await post.row()).state == "failed"
+            [report] = await post.reports()
+            assert report.detail == "Slack knows no channel or person with this address."
+
+
+async def test_a_mail_server_that_says_later_is_tried_later_and_one_that_says_no_is_not(database):
+    with FakeSmtp() as smtp:
+        smtp.refuse(451, "later")
+        smtp.refuse(550, "no such user")
+        async with a_post(database, smtp=smtp) as post:
+            await post.deliver(MAIL_PERSON)
+            assert (await post.row()).state == "pending"
+            await post.time_passes()
+            await post.courier.deliver(KEY)
+            assert (await post.row()).state == "failed"
+            [report] = await post.reports()
+            assert "550 no such user" in report.detail
+
+
+@pytest.mark.parametrize(
+    ("contact", "words"),
+    [
+        (SLACK_PERSON, "[slack] token is not set"),
+        (MAIL_PERSON, "[email] from is not set"),
+        (PAGER, "[webhooks.pager] url is not set"),
+        (Contact("pigeon", "roof"), "there is no way called 'pigeon' (email, slack, webhook)"),
+    ],
+)
+async def test_what_is_missing_is_said_and_nothing_is_sent(database, contact, words):
+    async with a_post(database) as post:
+        await post.deliver(contact)
+        assert (await post.row()).state == "failed"
+        [report] = await post.reports()
+        assert words in report.detail
+
+
+async def test_a_mail_without_a_server_names_the_setting(database):
+    async with GuardedClient() as client:
+        credentials = Credentials(email=EmailCredentials("tocsin@team.test"))
+        post = Post(database, client, credentials, None)
+        await post.deliver(MAIL_PERSON)
+        [report] = await post.reports()
+        assert "[email] host is not set" in report.detail
+
+
+async def test_a_private_address_is_not_called_unless_allowed(database):
+    with FakeWebhook() as webhook:
+        async with a_post(database, webhook=webhook, allow=()) as post:
+            await post.deliver(PAGER)
+            assert webhook.attempts == 0
+            [report] = await post.reports()
+            assert not report.delivered
+            assert "[outbound] allow" in report.detail
+
+
+async def test_two_couriers_at_once_send_once(database):
+    with FakeSlack() as slack:
+        async with a_post(database, slack=slack) as post:
+            await post.ask(SLACK_PERSON)
+            async with asyncio.TaskGroup() as group:
+                for courier in (post.courier, post.another(), post.another()):
+                    group.create_task(courier.deliver(KEY))
+            assert slack.attempts == 1
+            assert len(await post.reports()) == 1
+
+
+async def test_dying_after_the_send_sends_again_under_the_same_key(database):
+    with FakeWebhook(now_s=AT.timestamp) as webhook:
+        webhook.fail(500, take_it_first=True, delay_s=2)
+        async with a_post(database, webhook=webhook) as post:
+            await post.ask(PAGER)
+            dying = asyncio.ensure_future(post.courier.deliver(KEY))
+            await asyncio.to_thread(webhook.wait_for, 1)
+            dying.cancel()
+            await asyncio.wait([dying])
+
+            survivor = post.another()
+            await survivor.deliver(KEY)  # The lease still holds.
+            assert webhook.attempts == 1
+            await post.time_passes()
+            async with database.reading() as c:
+                assert await deliveries.stranded(c) == [KEY]
+            await survivor.deliver(KEY)
+            assert [call.key for call in webhook.calls] == [KEY]
+            assert webhook.repeated == [KEY]
+            assert await post.reports() == [DeliveryReported(KEY, delivered=True)]
+
+
+async def test_an_outcome_that_cannot_be_reported_is_not_settled_either(database):
+    with FakeWebhook(now_s=AT.timestamp) as webhook:
+        async with a_post(database, webhook=webhook) as post:
+            await post.ask(PAGER)
+            async with database.transaction() as c:
+                await c.execute("ALTER TABLE inbox RENAME TO inbox_away")
+            with pytest.raises(Exception, match="inbox"):
+                await post.courier.deliver(KEY)
+            assert (await post.row()).state == "pending"
+            assert post.woken == []
+            async with database.transaction() as c:
+                await c.execute("ALTER TABLE inbox_away RENAME TO inbox")
+            await post.time_passes()
+            await post.courier.deliver(KEY)
+            assert (await post.row()).state == "delivered"
+            assert await post.reports() == [DeliveryReported(KEY, delivered=True)]
+            assert webhook.repeated == [KEY]
+
+
+class Broken:
+    """An integration with a bug."""
+
+    kind = "slack"
+
+    def request(self, *_):
+        raise ZeroDivisionError
+
+    def outcome(self, response):
+        raise ZeroDivisionError
+
+
+async def test_a_bug_in_an_integration_ends_in_a_failed_delivery_and_not_in_a_loop(database):
+    async with a_post(database) as post:
+        await post.ask(SLACK_PERSON)
+        courier = post.another({"slack": Broken()})
+        for _ in range(4):
+            with pytest.raises(ZeroDivisionError):
+                await courier.deliver(KEY)
+            await post.time_passes()
+        await courier.deliver(KEY)
+        assert (await post.row()).state == "failed"
+        [report] = await post.reports()
+        assert "cut short" in report.detail
+
+
+async def test_no_secret_reaches_the_database(database):
+    with FakeSlack(token=f"xoxb-{CANARY}") as slack, FakeWebhook(secret=CANARY) as webhook:
+        for contact in (SLACK_PERSON, PAGER):
+            slack.fail(f"no {CANARY}")
+            webhook.fail(302)
+            async with a_post(database, slack=slack, webhook=webhook) as post:
+                key = f"INC-1/{contact.kind}"
+                await post.ask(contact, key)
+                await post.courier.deliver(key)
+    async with database.reading() as c:
+        tables = await c.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        for [table] in tables:
+            for [row] in await c.fetch(f"SELECT t::text FROM {table} t"):  # noqa: S608
+                assert CANARY not in row
+                assert CANARY.encode().hex() not in row
