@@ -32,6 +32,7 @@ class Line(msgspec.Struct, frozen=True):
 
     ``kind`` is "people", "automatic" or "signals"; ``tone`` is "", "bad", "ok" or "act".
     ``who`` is the person who acted, or ""; ``words`` are what that person wrote, or "".
+    ``also`` holds further runbook lines when several rules share one line of the timeline.
     """
 
     text: str
@@ -41,6 +42,7 @@ class Line(msgspec.Struct, frozen=True):
     tone: str = ""
     who: str = ""
     words: str = ""
+    also: tuple[Source, ...] = ()
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -59,14 +61,18 @@ def narrate(recorded: Iterable[tuple[datetime, ev.Event]]) -> list[Entry]:
     entries: list[Entry] = []
     pages: list[tuple[datetime, ev.PageAsked]] = []
     notices: list[tuple[datetime, ev.NoticeAsked]] = []
+    left: list[tuple[datetime, ev.NoticeLeftToPerson]] = []
 
     def flush() -> None:
         for group in _grouped(pages, lambda p: (p.because, p.urgency, p.source.line)):
             entries.append(Entry(group[0][0], "PageAsked", _pages([p for _, p in group])))
         for group in _grouped(notices, lambda n: (n.because,)):
             entries.append(Entry(group[0][0], "NoticeAsked", _notices([n for _, n in group])))
+        for group in _grouped(left, lambda n: (n.because,)):
+            entries.append(Entry(group[0][0], "NoticeLeftToPerson", _left([n for _, n in group])))
         pages.clear()
         notices.clear()
+        left.clear()
 
     for at, event in recorded:
         if isinstance(event, ev.PageAsked):
@@ -74,6 +80,9 @@ def narrate(recorded: Iterable[tuple[datetime, ev.Event]]) -> list[Entry]:
             continue
         if isinstance(event, ev.NoticeAsked):
             notices.append((at, event))
+            continue
+        if isinstance(event, ev.NoticeLeftToPerson):
+            left.append((at, event))
             continue
         line = _tell(event)
         if line is None:
@@ -97,6 +106,8 @@ def tell(event: ev.Event) -> Line | None:
         return _pages([event])
     if isinstance(event, ev.NoticeAsked):
         return _notices([event])
+    if isinstance(event, ev.NoticeLeftToPerson):
+        return _left([event])
     return _tell(event)
 
 
@@ -136,7 +147,22 @@ def _notices(notices: Sequence[ev.NoticeAsked]) -> Line:
         Because.STABLE: " that it is resolved",
         Because.PERSON: " that it is resolved",
     }.get(first.because, "")
-    return Line(f"Told {_listed(list(targets))}{what}", AUTOMATIC, "send", first.source)
+    text = f"Told {_listed(list(targets))}{what}"
+    return Line(text, AUTOMATIC, "send", first.source, also=_also(notices))
+
+
+def _left(notices: Sequence[ev.NoticeLeftToPerson]) -> Line:
+    targets = dict.fromkeys(_target(n.channel, n.target) for n in notices)
+    are = "it is" if len(targets) == 1 else "they are"
+    text = f"A person must tell {_listed(list(targets))}: {are} not connected here"
+    return Line(text, AUTOMATIC, "hand", notices[0].source, also=_also(notices))
+
+
+def _also(
+    notices: Sequence[ev.NoticeAsked] | Sequence[ev.NoticeLeftToPerson],
+) -> tuple[Source, ...]:
+    sources = {n.source.line: n.source for n in notices}
+    return tuple(list(sources.values())[1:])
 
 
 @_tell.register
@@ -266,13 +292,6 @@ def _(event: ev.NoticeFailed) -> Line:
     detail = f": {event.detail}" if event.detail else ""
     text = f"{_target(event.channel, event.target)} could not be told{detail}"
     return Line(text, AUTOMATIC, "triangle-alert", tone="bad")
-
-
-@_tell.register
-def _(event: ev.NoticeLeftToPerson) -> Line:
-    where = _target(event.channel, event.target)
-    text = f"A person must tell {where}: it is not connected here"
-    return Line(text, AUTOMATIC, "hand", event.source)
 
 
 @_tell.register

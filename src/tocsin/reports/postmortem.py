@@ -194,7 +194,8 @@ class _Draft:
         lines = []
         for entry in narrate(self.recorded):
             words = f": “{_plain(entry.line.words)}”" if entry.line.words else ""
-            cite = f" (L{entry.line.source.line})" if entry.line.source else ""
+            sources = [entry.line.source, *entry.line.also] if entry.line.source else []
+            cite = f" ({', '.join(f'L{source.line}' for source in sources)})" if sources else ""
             lines.append(f"- {entry.at:%H:%M:%S} {_plain(entry.line.text)}{words}{cite}")
         return lines
 
