@@ -10,7 +10,17 @@ from tests.integrations.outbound.test_contract import CREDENTIALS, LINKS, MESSAG
 from tocsin.core.effects import Topic
 from tocsin.core.surroundings import Contact
 from tocsin.integrations.outbound.slack import SLACK
-from tocsin.integrations.wire import Delivered, HttpResponse, Links, Refused, Retry
+from tocsin.integrations.wire import (
+    Credentials,
+    Delivered,
+    HttpResponse,
+    Links,
+    NotConfigured,
+    Refused,
+    Retry,
+    Secret,
+    SlackCredentials,
+)
 
 PERSON = Contact("slack", "U024BE7LH")
 
@@ -39,6 +49,12 @@ def test_a_channel_with_a_webhook_goes_there_without_the_token():
     assert request.url == CREDENTIALS.slack.webhooks["#status"].reveal()
     assert "Authorization" not in dict(request.headers)
     assert "channel" not in payload(Contact("slack", "#status"))
+
+
+def test_a_webhook_that_is_not_set_is_not_replaced_by_the_token():
+    slack = SlackCredentials(Secret("xoxb-1"), webhooks={"#status": Secret("")})
+    with pytest.raises(NotConfigured, match=r"#status in \[slack.channels\] is not set"):
+        built(SLACK, Contact("slack", "#status"), credentials=Credentials(slack=slack))
 
 
 def test_the_first_thing_on_a_page_is_the_acknowledgement():

@@ -75,7 +75,11 @@ class Slack:
         """Return the post of a message. Raises NotConfigured without a webhook and a token."""
         payload = _payload(message, links)
         webhook = credentials.slack.webhooks.get(contact.address)
-        if webhook:
+        if webhook is not None:
+            if not webhook:
+                raise NotConfigured(
+                    f"The webhook of {one_line(contact.address, 80)} in [slack.channels] is not set."
+                )
             return _post(webhook.reveal(), payload)
         if not credentials.slack.token:
             raise NotConfigured("Slack is not connected: [slack] token is not set.")
