@@ -21,7 +21,10 @@ _CHANNELS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("x", r"\btwitter\b|\bX\b(?= ?[:(]|$)|social media|@[a-z]\w+ on x\b"),
         ("sms", r"\bsms\b|text message"),
         ("phone", r"\bphone\b|\bcall\b|conference bridge|\bbridge\b"),
-        ("other", r"pager ?duty|opsgenie|discord|\bzoom\b|intercom|war room|in-app|banner|\bjira\b"),
+        (
+            "other",
+            r"pager ?duty|opsgenie|discord|\bzoom\b|intercom|war room|in-app|banner|\bjira\b",
+        ),
     )
 )
 _CHANNEL_NAME = re.compile(r"(?<![\w/])#[a-z][\w-]*", re.IGNORECASE)
@@ -104,9 +107,7 @@ class _Reader:
             else:
                 found.append(read)
         if found:
-            self._notes.mark(
-                table.line, LineStatus.REFERENCE, "table header", end=table.line + 1
-            )
+            self._notes.mark(table.line, LineStatus.REFERENCE, "table header", end=table.line + 1)
         return found
 
     def _rule(

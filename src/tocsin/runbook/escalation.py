@@ -66,7 +66,9 @@ _ROLE_WORD = re.compile(
     r"|\btier \d|architect|president|developer|duty|shift|leadership",
     re.IGNORECASE,
 )
-_BLANK = re.compile(r"^\W*(?:tbd|tba|todo|n/?a|xxx+|name|contact info)?\W*$|^\[.*\]$|^<.*>$", re.IGNORECASE)
+_BLANK = re.compile(
+    r"^\W*(?:tbd|tba|todo|n/?a|xxx+|name|contact info)?\W*$|^\[.*\]$|^<.*>$", re.IGNORECASE
+)
 _TARGET = re.compile(
     r"(?<![\w-])(?:escalat\w+|page|notify|call|contact|inform|alert|involve|wake|loop in|bring in|engage|reach)"
     r"s?\s+(?:it\s+|this\s+)?(?:up\s+)?(?:to\s+)?(?:the\s+|your\s+|an?\s+|our\s+)?"
@@ -198,8 +200,10 @@ class _Reader:
     def _says_to_climb(self, sentence: str) -> bool:
         clock = _UNACKNOWLEDGED.search(sentence) or _UNRESOLVED.search(sentence)
         timed = find_duration(sentence) is not None or _IMMEDIATE.search(sentence) is not None
-        return timed and _TARGET.search(sentence) is not None and (
-            clock is not None or self._scheme.named_in(sentence) is not None
+        return (
+            timed
+            and _TARGET.search(sentence) is not None
+            and (clock is not None or self._scheme.named_in(sentence) is not None)
         )
 
     def _climb(self, words: str, line: int, lead: str) -> bool:
@@ -310,14 +314,10 @@ class _Reader:
                 read = self._cells(cells, columns, row.line)
             understood = understood or read
             if not read:
-                self._notes.mark(
-                    row.line, LineStatus.UNSUPPORTED, "escalation rule not understood"
-                )
+                self._notes.mark(row.line, LineStatus.UNSUPPORTED, "escalation rule not understood")
                 self._not_understood(" | ".join(c for c in cells if c), row.line)
         if understood:
-            self._notes.mark(
-                table.line, LineStatus.REFERENCE, "table header", end=table.line + 1
-            )
+            self._notes.mark(table.line, LineStatus.REFERENCE, "table header", end=table.line + 1)
 
     def _timed_cells(
         self,
@@ -335,9 +335,7 @@ class _Reader:
                 continue
             clock = _clock_of(header[i], after_s)
             levels = named.levels if named else None
-            self._ladder.climbs.append(
-                Climb(levels, clock, after_s, line, _roles(who), None, who)
-            )
+            self._ladder.climbs.append(Climb(levels, clock, after_s, line, _roles(who), None, who))
             read = True
         if read:
             self._undeclared(named, line)
@@ -416,9 +414,7 @@ class _Reader:
         )
 
 
-def settle(
-    ladder: Ladder, scheme: Scheme, notes: Notes
-) -> tuple[EscalationRule, ...]:
+def settle(ladder: Ladder, scheme: Scheme, notes: Notes) -> tuple[EscalationRule, ...]:
     """Join path and criteria into rules, in the order of their lines, and report the holes."""
     rules: list[EscalationRule] = []
     for climb in ladder.climbs:
@@ -431,9 +427,7 @@ def settle(
     return tuple(sorted(rules, key=lambda r: (r.source.line, r.urgency is Urgency.NOTICE)))
 
 
-def _rules_of(
-    climb: Climb, ladder: Ladder, scheme: Scheme, notes: Notes
-) -> list[EscalationRule]:
+def _rules_of(climb: Climb, ladder: Ladder, scheme: Scheme, notes: Notes) -> list[EscalationRule]:
     levels = climb.levels if climb.levels is not None else scheme.words
     source = notes.source(climb.line)
     if climb.condition is not None:
@@ -444,9 +438,11 @@ def _rules_of(
             EscalationRule((), Clock.EVENT, climb.after_s, to, source, condition=climb.condition)
         ]
     if climb.to:
-        return [
-            EscalationRule(levels, climb.clock, climb.after_s, _known(climb.to, ladder), source)
-        ] if levels else []
+        return (
+            [EscalationRule(levels, climb.clock, climb.after_s, _known(climb.to, ladder), source)]
+            if levels
+            else []
+        )
     rules: list[EscalationRule] = []
     by_target: dict[tuple[tuple[str, ...], bool], list[str]] = {}
     for level in levels:
@@ -596,15 +592,11 @@ def _report_no_target(climb: Climb, levels: Sequence[str], notes: Notes) -> None
     )
 
 
-def _report_unreached(
-    ladder: Ladder, rules: Sequence[EscalationRule], notes: Notes
-) -> None:
+def _report_unreached(ladder: Ladder, rules: Sequence[EscalationRule], notes: Notes) -> None:
     reached = {role_key(role) for rule in rules for role in rule.to}
     for rung in ladder.rungs:
         if rung.condition is None and role_key(rung.role) not in reached:
-            notes.mark(
-                rung.line, LineStatus.UNSUPPORTED, "rung that no rule reaches", again=True
-            )
+            notes.mark(rung.line, LineStatus.UNSUPPORTED, "rung that no rule reaches", again=True)
             notes.find(
                 "T126",
                 rung.line,
@@ -619,9 +611,7 @@ def _report_silent_levels(
 ) -> None:
     if not rules:
         return
-    at_once = {
-        level for rule in rules if rule.clock is Clock.IMMEDIATE for level in rule.severity
-    }
+    at_once = {level for rule in rules if rule.clock is Clock.IMMEDIATE for level in rule.severity}
     line = ladder.rungs[0].line if ladder.rungs else ladder.climbs[0].line
     for level in scheme.words:
         if level not in at_once:

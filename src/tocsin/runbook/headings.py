@@ -83,7 +83,10 @@ _PARTS: tuple[tuple[Part, re.Pattern[str]], ...] = tuple(
             r"|\bfix|remed|procedure|troubleshoot|triage|immediate|what to do|workaround|rollback"
             r"|first aid|\bdo this\b|containment|eradication",
         ),
-        (Part.BACKGROUND, r"impact|cause|prevent|escalat|note|reference|related|context|background"),
+        (
+            Part.BACKGROUND,
+            r"impact|cause|prevent|escalat|note|reference|related|context|background",
+        ),
     )
 )
 _ALERT_PARTS = ("meaning", "impact", "diagnosis", "mitigation")

@@ -189,7 +189,9 @@ def declared_in(text: str, *, whole: bool = False) -> Declared | None:
                 return None
             level = found[0].strip()
             return Declared(f"{family}{found[2]}", level, name, family, int(found[2]))
-        tail_found = re.match(rf"^([\w\s]+?)[\s(\u2013\u2014-]+({_FAMILIES[family]})(\d)\)?$", words, flags)
+        tail_found = re.match(
+            rf"^([\w\s]+?)[\s(\u2013\u2014-]+({_FAMILIES[family]})(\d)\)?$", words, flags
+        )
         if tail_found and len(tail_found[1].split()) <= 2:
             level = (tail_found[2] + tail_found[3]).strip()
             name = tail_found[1].strip()

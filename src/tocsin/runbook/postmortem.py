@@ -15,8 +15,12 @@ from tocsin.runbook.document import Block, Fence, Listing, Paragraph, Section, r
 from tocsin.runbook.notes import Notes
 
 _ACTION_ITEMS = re.compile(r"action|follow-?ups?|to-?dos?\b|next steps|tasks?\b", re.IGNORECASE)
-_TEMPLATE = re.compile(r"template|format|outline|structure|contents?|sections?|report", re.IGNORECASE)
-_FENCED_HEADING = re.compile(r"^\s*(?:#{1,6}\s+(?P<hash>.+?)|\*\*(?P<bold>[^*]+?):?\*\*:?(?P<after>.*))\s*$")
+_TEMPLATE = re.compile(
+    r"template|format|outline|structure|contents?|sections?|report", re.IGNORECASE
+)
+_FENCED_HEADING = re.compile(
+    r"^\s*(?:#{1,6}\s+(?P<hash>.+?)|\*\*(?P<bold>[^*]+?):?\*\*:?(?P<after>.*))\s*$"
+)
 _FENCED_ITEM = re.compile(r"^\s*(?:[-*+]|\d+[.)])\s+(?:\[[ xX]\]\s+)?(?P<text>.+?)\s*$")
 
 
@@ -67,9 +71,7 @@ class _Reader:
         for item in listing.items:
             prompts: list[PostmortemPrompt] = []
             if item.text.lead and item.text.rest and item.text.rest != item.text.plain:
-                prompts.append(
-                    PostmortemPrompt(item.text.rest, self._notes.source(item.text.line))
-                )
+                prompts.append(PostmortemPrompt(item.text.rest, self._notes.source(item.text.line)))
             for inner, _ in rows_of(item.blocks):
                 prompts.append(
                     PostmortemPrompt(inner.text.plain, self._notes.source(inner.text.line))
@@ -86,9 +88,7 @@ class _Reader:
         for item in listing.items:
             prompts.append(PostmortemPrompt(item.text.plain, self._notes.source(item.text.line)))
             self._notes.mark_item(item, LineStatus.TEMPLATE, "post-mortem prompt")
-        self.sections.append(
-            PostmortemSection(title, self._notes.source(line), tuple(prompts))
-        )
+        self.sections.append(PostmortemSection(title, self._notes.source(line), tuple(prompts)))
 
     def _fenced(self, block: Fence) -> None:
         """Read a template given as a Markdown document inside a code block."""

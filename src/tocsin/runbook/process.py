@@ -89,7 +89,9 @@ def _items(block: Block, notes: Notes, *, lists_sources: bool) -> list[Checklist
             continue
         items.append(ChecklistItem(item.text.plain, notes.source(item.text.line)))
         if lists_sources:
-            notes.mark_item(item, LineStatus.AUTOMATED, "detection source: its signals are received")
+            notes.mark_item(
+                item, LineStatus.AUTOMATED, "detection source: its signals are received"
+            )
             continue
         carried = next((rule for pattern, rule in _CARRIED if pattern.search(item.text.plain)), "")
         if carried:

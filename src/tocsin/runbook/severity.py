@@ -109,16 +109,12 @@ def _labelled(section: Section, notes: Notes) -> list[Found]:
     return found
 
 
-def _criteria_under(
-    label: str, blocks: tuple[Block, ...], level: Found, notes: Notes
-) -> None:
+def _criteria_under(label: str, blocks: tuple[Block, ...], level: Found, notes: Notes) -> None:
     promise = bool(label) and _PROMISE.search(label) is not None
     for block in blocks:
         if isinstance(block, Listing):
             for item, _ in rows_of((block,)):
-                if promise or (
-                    item.text.before_colon and _PROMISE.search(item.text.before_colon)
-                ):
+                if promise or (item.text.before_colon and _PROMISE.search(item.text.before_colon)):
                     notes.mark_item(item, LineStatus.REFERENCE, "promise in a severity level")
                     _promise(item.text, notes)
                     continue
@@ -132,7 +128,11 @@ def _criteria_under(
             elif words:
                 _criterion(words, block.line, level, notes)
                 notes.mark(
-                    block.line, LineStatus.AUTOMATED, "severity criterion", end=block.end, again=True
+                    block.line,
+                    LineStatus.AUTOMATED,
+                    "severity criterion",
+                    end=block.end,
+                    again=True,
                 )
 
 
@@ -241,9 +241,7 @@ def _repeated(first: Found, again: Found, notes: Notes) -> None:
 
 
 def _second_scheme(level: Found, notes: Notes) -> None:
-    notes.mark(
-        level.line, LineStatus.UNSUPPORTED, "level of a second severity scheme", again=True
-    )
+    notes.mark(level.line, LineStatus.UNSUPPORTED, "level of a second severity scheme", again=True)
     notes.find(
         "T103",
         level.line,

@@ -1,0 +1,9 @@
+"""Markdown in, a policy with its plays, findings and ledger out. Pure: texts arrive as arguments."""
+
+from __future__ import annotations
+
+from tocsin.runbook.compiler import Compiled, compile_runbook
+from tocsin.runbook.directory import check_directory
+from tocsin.runbook.jsonform import finding_to_json, to_json
+
+__all__ = ["Compiled", "check_directory", "compile_runbook", "finding_to_json", "to_json"]

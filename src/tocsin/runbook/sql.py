@@ -1,0 +1,78 @@
+"""Whether SQL only reads: one statement, every node and every function on a list."""
+
+from __future__ import annotations
+
+import re
+
+_SELECTS = re.compile(r"^\s*(?:--[^\n]*\n\s*)*\(*\s*(?:select|with)\b", re.IGNORECASE)
+_SHOW = re.compile(r"^\s*show\s+[\w.]+(?:\s+[\w.]+)?\s*;?\s*$", re.IGNORECASE)
+_META = re.compile(r"^\s*\\(?:d[a-zA-Z]{0,4}\+?|l\+?|conninfo)(?:\s+[\w.\"*]+)?\s*$")
+
+# Nodes that only shape a result. Whatever is missing here (INTO, FOR UPDATE, INSERT in a CTE, a
+# copy, a call) makes the statement mutating.
+_NODES = frozenset(
+    """Select From Table Identifier Column Where Alias Star Literal Join Group Order Ordered Limit
+    Offset Having Subquery With CTE TableAlias Union Except Intersect Distinct Case If In Between
+    Paren Cast DataType DataTypeParam Interval Var Window WindowSpec Filter Tuple Null Boolean And
+    Or Not EQ NEQ GT GTE LT LTE Is Like ILike Add Sub Mul Div Mod Neg DPipe Values Exists Any All
+    JSONExtract JSONExtractScalar JSONPath JSONPathRoot JSONPathKey JSONPathSubscript RegexpLike
+    RegexpILike SimilarTo Array Bracket Nulls IsNot Xor SafeDivide IntDiv Collate Concat
+    Lateral Qualify AtTimeZone""".split()
+)
+_FUNCTIONS = frozenset(
+    """count sum avg min max now current_timestamp current_date current_time current_database
+    current_user current_schema version coalesce nullif greatest least round abs ceil floor
+    extract date_trunc timestamp_trunc date_part age length char_length lower upper substring
+    substr trim left right concat string_agg array_agg row_number rank dense_rank lag lead
+    first_value last_value percent_rank ntile percentile_cont percentile_disc to_char
+    pg_size_pretty pg_database_size pg_relation_size pg_total_relation_size pg_table_size
+    pg_indexes_size pg_is_in_recovery pg_last_wal_receive_lsn pg_last_wal_replay_lsn
+    pg_last_xact_replay_timestamp pg_current_wal_lsn pg_wal_lsn_diff pg_blocking_pids
+    pg_postmaster_start_time pg_stat_get_backend_pid pg_backend_pid inet_server_addr
+    within_group group_concat case if cast array timestamp_diff time_to_str""".split()
+)
+
+
+def only_reads(sql: str, dialect: str = "postgres") -> tuple[bool, str]:
+    """Say whether running ``sql`` can change nothing, and why."""
+    words = sql.strip()
+    if _META.match(words):
+        return True, "psql describes its catalogue"
+    if _SHOW.match(words):
+        return True, "SHOW only reads"
+    if not _SELECTS.match(words):
+        first = words.split(None, 1)[0] if words else ""
+        return False, f"{first.upper()} is not a SELECT" if first else "there is no statement"
+    # Imported late: sqlglot is large, and most runbooks hold no SQL.
+    import sqlglot
+    from sqlglot import exp
+    from sqlglot.errors import SqlglotError
+    from sqlglot.tokens import TokenType
+
+    try:
+        tokens = sqlglot.tokenize(words, read=dialect)
+        ends = [i for i, token in enumerate(tokens) if token.token_type is TokenType.SEMICOLON]
+        if any(i < len(tokens) - 1 for i in ends):
+            return False, "it is more than one statement"
+        tree = sqlglot.parse_one(words, read=dialect)
+    # sqlglot's parser lets a few errors of its own code through on text that is no SQL.
+    except (
+        SqlglotError,
+        RecursionError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        IndexError,
+        KeyError,
+    ):
+        return False, "the SQL is not understood"
+    for node in tree.walk():
+        name = type(node).__name__
+        if isinstance(node, exp.Anonymous):
+            return False, f"the function {node.name} is not known to be harmless"
+        if isinstance(node, exp.Func) and name not in _NODES:
+            if node.sql_name().lower() not in _FUNCTIONS and name.lower() not in _FUNCTIONS:
+                return False, f"the function {node.sql_name()} is not known to be harmless"
+        elif name not in _NODES:
+            return False, f"{name} is more than a plain SELECT"
+    return True, "one SELECT that changes nothing"
