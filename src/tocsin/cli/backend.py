@@ -27,7 +27,9 @@ class Backend(BaseHTTPRequestHandler):
                     f'http_requests_total{{service="backend",code="{code}"}} {count}\n'
                     for code, count in self.requests.items()
                 )
-                self._answer(200, "# TYPE http_requests_total counter\n" + lines)
+                healthy = f"backend_healthy {int(not Backend.broken)}\n"
+                types = ("# TYPE http_requests_total counter\n", "# TYPE backend_healthy gauge\n")
+                self._answer(200, types[0] + lines + types[1] + healthy)
             case "/pages":
                 self._answer(200, json.dumps(self.pages))
             case _:

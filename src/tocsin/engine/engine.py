@@ -117,7 +117,7 @@ class Engine:
         """Run turns, jobs and sweeps until ``stop`` is set."""
         handlers: dict[str, Callable[[str], Awaitable[None]]] = {
             "timer": self.fire,
-            "delivery": self._courier.deliver,
+            "delivery": self._deliver,
         }
         async with asyncio.TaskGroup() as group:
             group.create_task(jobs.run(self._database.url, handlers, stop))
@@ -141,6 +141,15 @@ class Engine:
                 return
             await inbox.append(connection, [(stream, TimerFired(name, due_at))])
         await self._drain(stream)
+
+    async def _deliver(self, delivery: str) -> None:
+        """Make one attempt; a bug in an integration ends this attempt and nothing else."""
+        try:
+            await self._courier.deliver(delivery)
+        except Unavailable:
+            raise
+        except Exception:  # noqa: BLE001 - the supervisor: the lease runs out and counts as a try
+            _log.exception("delivery failed", delivery=delivery)
 
     # -- Turns -------------------------------------------------------------------------------------
 
@@ -266,7 +275,7 @@ class Engine:
         for stream, name in due:
             await self.fire(f"{stream}\n{name}")
         for delivery in stranded:
-            await self._courier.deliver(delivery)
+            await self._deliver(delivery)
         if self._clock.now() - self._started_at > timedelta(seconds=LAPSE_GRACE_S):
             await self._lapse()
         async with self._database.transaction() as connection:
