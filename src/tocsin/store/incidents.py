@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from tocsin.core.state import IncidentState
 from tocsin.store import codec
@@ -57,4 +58,10 @@ async def find(
         open_only,
         limit,
     )
+    return [codec.decode(row["state"], IncidentState) for row in rows]
+
+
+async def ended(c: Connection, since: datetime, *, limit: int = 100) -> list[IncidentState]:
+    """Return the incidents that are over and changed since then, the last changed first."""
+    rows = await c.fetch(_SQL["ended"], codec.moment(since), limit)
     return [codec.decode(row["state"], IncidentState) for row in rows]

@@ -33,3 +33,9 @@ async def policy(c: Connection, revision: str) -> Policy | None:
     """Return what a revision compiled to, or None if it was never remembered."""
     body = await c.fetchval(_SQL["policy"], codec.key(revision))
     return None if body is None else codec.decode(body, Policy)
+
+
+async def documents(c: Connection, revision: str) -> dict[str, str] | None:
+    """Return the documents of a revision by path, or None if it was never remembered."""
+    body = await c.fetchval(_SQL["documents"], codec.key(revision))
+    return None if body is None else codec.decode(body, dict[str, str])

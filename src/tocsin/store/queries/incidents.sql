@@ -24,3 +24,10 @@ WHERE (cardinality($1::text[]) = 0 OR phase = ANY($1))
     AND (is_open OR NOT $4::boolean)
 ORDER BY rank, opened_at DESC NULLS LAST, id
 LIMIT $5;
+
+-- name: ended
+-- about: What is over and changed since an instant, the last changed first.
+SELECT state FROM incidents
+WHERE NOT is_open AND updated_at >= $1
+ORDER BY updated_at DESC, id
+LIMIT $2;

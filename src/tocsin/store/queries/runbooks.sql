@@ -6,3 +6,7 @@ ON CONFLICT (revision) DO UPDATE SET policy = excluded.policy;
 -- name: policy
 -- about: What a revision compiled to.
 SELECT policy FROM runbooks WHERE revision = $1;
+
+-- name: documents
+-- about: The words of a revision.
+SELECT documents FROM runbooks WHERE revision = $1;
