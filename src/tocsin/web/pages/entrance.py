@@ -1,0 +1,132 @@
+"""Coming in and going out: one-time links, sessions, and the files that every page needs."""
+
+from __future__ import annotations
+
+import mimetypes
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse
+
+from tocsin.store import access
+from tocsin.web.context import Context, context_of
+from tocsin.web.errors import Problem
+from tocsin.web.guard import PUBLIC, SESSION_COOKIE, Scope, allow
+from tocsin.web.pages import forms
+from tocsin.web.pages.render import show, static_bytes, static_hash
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SESSION_LASTS: Final = timedelta(days=30)
+SESSION_SCOPES: Final = (Scope.READ, Scope.RESPOND, Scope.SILENCE)
+NAME_CHARACTERS_MAX: Final = 60
+_LINK_CHARACTERS_MAX: Final = 200
+_TYPES: Final = {".woff2": "font/woff2", ".toml": "application/toml", ".js": "text/javascript"}
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/static/{path:path}", **allow(PUBLIC))
+async def static(request: Request, path: str) -> Response:
+    """Return one of our files; asked for by its hash, it may be kept for ever."""
+    content = static_bytes(path)
+    if content is None:
+        raise Problem(404, "There is no such file.")
+    tag = f'"{static_hash(path)}"'
+    asked = request.query_params.get("v")
+    lasting = asked == static_hash(path)
+    headers = {
+        "ETag": tag,
+        "Cache-Control": "public, max-age=31536000, immutable"
+        if lasting
+        else "public, max-age=3600",
+    }
+    if request.headers.get("if-none-match") == tag:
+        return Response(status_code=304, headers=headers)
+    suffix = path[path.rfind(".") :] if "." in path else ""
+    kind = _TYPES.get(suffix) or mimetypes.guess_type(path)[0] or "text/plain"
+    return Response(content, media_type=kind, headers=headers)
+
+
+@router.get("/login", **allow(PUBLIC))
+async def login_help(request: Request) -> Response:
+    """Say how to get a link."""
+    return show(request, "sign_in.html", stage="help")
+
+
+@router.get("/login/{secret}", **allow(PUBLIC))
+async def login_page(request: Request, secret: str) -> Response:
+    """Show one button. Looking at a link does not use it, since previews in chats look, too."""
+    names = _names(context_of(request))
+    name = names[0] if len(names) == 1 else ""
+    return _sign_in(request, secret, name, "")
+
+
+@router.post("/login/{secret}", **allow(PUBLIC))
+async def log_in(request: Request, secret: str) -> Response:
+    """Use the link up and begin a session."""
+    context = context_of(request)
+    said = await forms.read_form(request)
+    name = forms.one_line(said.get("name", ""), NAME_CHARACTERS_MAX)
+    if not name:
+        return _sign_in(request, secret, "", "A name is needed: the timeline will show it.", 422)
+    async with context.database.transaction() as connection:
+        if not (_is_plausible(secret) and await access.use_link(connection, secret)):
+            return show(request, "sign_in.html", status=410, stage="used")
+        session = context.ids.secret()
+        await access.start_session(
+            connection, session, name, SESSION_SCOPES, context.clock.now() + SESSION_LASTS
+        )
+    response = RedirectResponse("/", 303)
+    response.set_cookie(
+        SESSION_COOKIE,
+        session,
+        max_age=int(SESSION_LASTS.total_seconds()),
+        secure=context.public_url.startswith("https:"),
+        httponly=True,
+        samesite="lax",
+    )
+    return response
+
+
+@router.get("/logout", **allow(Scope.READ))
+async def logout_page(request: Request) -> Response:
+    """Ask once, since coming back needs a fresh link."""
+    return show(request, "sign_in.html", stage="out")
+
+
+@router.post("/logout", **allow(Scope.READ))
+async def log_out(request: Request) -> Response:
+    """End the session of this browser."""
+    session = request.cookies.get(SESSION_COOKIE)
+    if session:
+        async with context_of(request).database.transaction() as connection:
+            await access.end_session(connection, session)
+    response = RedirectResponse("/login", 303)
+    response.delete_cookie(SESSION_COOKIE)
+    return response
+
+
+def _sign_in(request: Request, secret: str, name: str, refusal: str, status: int = 200) -> Response:
+    if not _is_plausible(secret):
+        return show(request, "sign_in.html", status=410, stage="used")
+    return show(
+        request,
+        "sign_in.html",
+        status=status,
+        stage="link",
+        secret=secret,
+        name=name,
+        names=_names(context_of(request)),
+        refusal=refusal,
+    )
+
+
+def _names(context: Context) -> Sequence[str]:
+    return sorted(person.name for person in context.directory.people.values())
+
+
+def _is_plausible(secret: str) -> bool:
+    return len(secret) <= _LINK_CHARACTERS_MAX and secret.isascii() and "\0" not in secret

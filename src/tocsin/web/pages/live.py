@@ -1,0 +1,182 @@
+"""What changed, told to open pages: one stream a tab, fed by one listener for all of them.
+
+A stream says only *that* something changed; the page then fetches itself again. Changes gather
+while a stream is busy, so that a storm of a thousand events is one message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Final
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.responses import StreamingResponse
+from fastapi.sse import format_sse_event
+
+from tocsin.store.live import Listener
+from tocsin.web.context import Context, context_of
+from tocsin.web.errors import Problem
+from tocsin.web.guard import Scope, allow
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+HEARTBEAT_S: Final = 15.0
+STREAMS_MAX: Final = 500
+_TOPICS_MAX = 4
+_TOPIC_CHARACTERS_MAX = 200
+_REMEMBERED_MAX = 10_000
+_GATHER_S = 0.15
+_RECONNECT_MS = 1_000
+
+
+class Stream:
+    """One open tab: the topics it shows, and whether one of them changed since it was last told."""
+
+    def __init__(self, topics: frozenset[str]) -> None:
+        """Begin a stream that nothing has been told yet."""
+        self.topics = topics
+        self.stirred = asyncio.Event()
+        self.changed = False
+
+    def tell(self) -> None:
+        """Note a change."""
+        self.changed = True
+        self.stirred.set()
+
+
+class Broadcaster:
+    """Hands what one listener hears to every stream that shows it."""
+
+    def __init__(self, boot: str) -> None:
+        """Begin with no streams; ``boot`` tells marks of this process from those of another."""
+        self._boot = boot
+        self._count = 0
+        self._floor = 0
+        self._last: OrderedDict[str, int] = OrderedDict()
+        self.streams: set[Stream] = set()
+        self.over = False
+
+    @property
+    def mark(self) -> str:
+        """Return a mark of this instant. Take it before reading what a page shows."""
+        return f"{self._boot}.{self._count}"
+
+    def changed_since(self, topics: frozenset[str], mark: str) -> bool:
+        """Say whether a topic may have changed since a mark; an unknown mark counts as long ago."""
+        boot, _, count = mark.rpartition(".")
+        if boot != self._boot or not (count.isascii() and count.isdigit()):
+            return True
+        seen = int(count[:18])
+        return seen < self._floor or any(self._last.get(topic, 0) > seen for topic in topics)
+
+    def tell(self, topic: str) -> None:
+        """Say that a topic changed; "" says that anything may have."""
+        self._count += 1
+        if topic:
+            self._last[topic] = self._count
+            self._last.move_to_end(topic)
+            if len(self._last) > _REMEMBERED_MAX:
+                # What is forgotten counts as changed: a page too many is fetched, none is stale.
+                self._floor = max(self._floor, self._last.popitem(last=False)[1])
+        else:
+            self._floor = self._count
+        for stream in self.streams:
+            if not topic or topic in stream.topics:
+                stream.tell()
+
+    def end(self) -> None:
+        """End every stream, now and from now on."""
+        self.over = True
+        for stream in self.streams:
+            stream.stirred.set()
+
+    async def run(self, context: Context) -> None:
+        """Listen until the server closes, then end every stream."""
+        async with asyncio.TaskGroup() as tasks:
+            hearing = tasks.create_task(self._hear(context.database.url))
+            await context.closing.wait()
+            self.end()
+            hearing.cancel()
+
+    async def _hear(self, url: str) -> None:
+        async with Listener(url) as listener:
+            async for topic in listener:
+                self.tell(topic)
+
+
+def broadcaster_of(app: FastAPI) -> Broadcaster:
+    """Return the broadcaster of an application, made on first use."""
+    found: Broadcaster | None = getattr(app.state, "broadcaster", None)
+    if found is None:
+        context: Context = app.state.context
+        found = app.state.broadcaster = Broadcaster(f"{context.started_at.timestamp():.6f}")
+    return found
+
+
+async def note_mark(request: Request) -> None:
+    """Remember, before a page reads anything, up to where it is true."""
+    request.state.live_mark = broadcaster_of(request.app).mark
+
+
+@contextlib.asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Run the broadcaster for as long as the application runs."""
+    context: Context = app.state.context
+    broadcaster = broadcaster_of(app)
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(broadcaster.run(context))
+        yield
+        broadcaster.end()
+        running.cancel()
+
+
+router = APIRouter(include_in_schema=False, lifespan=lifespan)
+
+
+@router.get("/live", **allow(Scope.READ) | {"include_in_schema": False})
+async def live(request: Request) -> StreamingResponse:
+    """Stream "changed" whenever what the page shows may have changed, and the time in between."""
+    context = context_of(request)
+    broadcaster = broadcaster_of(request.app)
+    asked = request.query_params.getlist("topic")[:_TOPICS_MAX]
+    topics = frozenset(topic[:_TOPIC_CHARACTERS_MAX] for topic in asked)
+    if len(broadcaster.streams) >= STREAMS_MAX:
+        raise Problem(503, "Too many pages are open at once.", headers={"Retry-After": "5"})
+    stream = Stream(topics)
+    if broadcaster.changed_since(topics, request.query_params.get("since", "")):
+        stream.tell()
+    return StreamingResponse(
+        _messages(context, broadcaster, stream),
+        media_type="text/event-stream",
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )
+
+
+async def _messages(
+    context: Context, broadcaster: Broadcaster, stream: Stream
+) -> AsyncIterator[bytes]:
+    broadcaster.streams.add(stream)
+    try:
+        yield _event(context, "hello", retry=_RECONNECT_MS)
+        while not (broadcaster.over or context.closing.is_set()):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(HEARTBEAT_S):
+                    await stream.stirred.wait()
+            stream.stirred.clear()
+            if stream.changed:
+                stream.changed = False
+                yield _event(context, "changed")
+                await asyncio.sleep(_GATHER_S)
+            else:
+                yield _event(context, "tick")
+    finally:
+        broadcaster.streams.discard(stream)
+
+
+def _event(context: Context, name: str, retry: int | None = None) -> bytes:
+    """Return a message that carries the server's time, by which pages correct their countdowns."""
+    at = context.clock.now().isoformat()
+    return format_sse_event(event=name, data_str=at, retry=retry)
