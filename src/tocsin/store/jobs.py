@@ -156,7 +156,8 @@ async def run(url: str, handlers: Mapping[str, Handler], stop: asyncio.Event) ->
 async def _work(url: str, handlers: Mapping[str, Handler], stop: asyncio.Event) -> None:
     """Work off one connection until it is lost, which raises, or ``stop`` is set."""
     async with _dedicated(url) as connection, asyncio.TaskGroup() as tasks:
-        manager = QueueManager(_queries(connection), channel=_names().channel)
+        queries = _queries(connection)
+        manager = QueueManager(queries, channel=_names().channel)
         # One connection for asking and for listening: when it is lost both are, at once and
         # loudly. A pool would mend the asking and leave the listener deaf for half a minute.
         connection.add_termination_listener(lambda _: manager.shutdown.set())
@@ -164,7 +165,7 @@ async def _work(url: str, handlers: Mapping[str, Handler], stop: asyncio.Event) 
         for kind, handler in handlers.items():
             manager.entrypoint(kind, accepts_context=False, on_failure="hold")(_look_at(handler))
         running = tasks.create_task(_run(manager, connection))
-        pruning = tasks.create_task(_prune(connection))
+        pruning = tasks.create_task(_prune(queries.driver))
         stopping = tasks.create_task(stop.wait())
         try:
             await asyncio.wait((running, stopping), return_when=asyncio.FIRST_COMPLETED)
@@ -202,10 +203,11 @@ def _look_at(handler: Handler) -> Callable[[Job], Awaitable[None]]:
     return look
 
 
-async def _prune(connection: Any) -> None:
+async def _prune(driver: Any) -> None:
+    """Prune through the library's own driver, which takes turns on the one connection."""
     while True:
-        await connection.execute(_SQL["prune_log"])
-        await connection.execute(_SQL["prune_held"])
+        await driver.execute(_SQL["prune_log"])
+        await driver.execute(_SQL["prune_held"])
         await asyncio.sleep(_PRUNE_EVERY_S)
 
 

@@ -1,0 +1,303 @@
+"""The engine on a real database: what it takes in is decided, paged and escalated, whatever fails."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from datetime import timedelta
+
+import pytest
+from msgspec.structs import replace
+
+from tests.core.world import DIRECTORY, POLICY, signal
+from tocsin.core.inputs import (
+    Acknowledged,
+    AlertTold,
+    IncidentDeclared,
+    NoteWritten,
+    ResolvedByPerson,
+    SignalReceived,
+)
+from tocsin.core.phases import Phase
+from tocsin.core.surroundings import Matcher, Silence, Tuning
+from tocsin.engine.book import Book
+from tocsin.engine.courier import Courier
+from tocsin.engine.engine import Engine
+from tocsin.engine.outbound import GuardedClient
+from tocsin.engine.system import SystemClock
+from tocsin.engine.turn import incident_stream
+from tocsin.integrations.signals import Received, Rejected
+from tocsin.integrations.wire import Credentials, Links
+from tocsin.runbook import Compiled
+from tocsin.store import alerts, deliveries, inbox, incidents, journal, quarantine, timers
+
+pytestmark = pytest.mark.anyio
+
+CLOCK = SystemClock()
+TUNING = Tuning(repeat_every_s=0, stability_s=1)
+# Everybody is reached in the app only: these tests are about the engine, not about channels.
+APP_ONLY = replace(
+    DIRECTORY,
+    people={k: replace(p, contacts=()) for k, p in DIRECTORY.people.items()},
+    audiences={},
+    channels={},
+)
+
+
+class FaultyBook(Book):
+    """A book with a bug: asking for the revision "boom" raises."""
+
+    async def fetch(self, connection, revision):
+        if revision == "boom":
+            raise RuntimeError("a bug of ours")
+        return await super().fetch(connection, revision)
+
+
+def book(policy=POLICY, kind=Book):
+    compiled = Compiled(policy=policy, findings=(), ledger=(), documents={"runbook.md": "# x\n"})
+    return kind(compiled, APP_ONLY, configured=True)
+
+
+def engine_on(database, *, policy=POLICY, kind=Book, tuning=TUNING):
+    courier = Courier(
+        database=database,
+        outbound={},
+        credentials=Credentials(),
+        smtp=None,
+        client=GuardedClient(),
+        links=lambda incident, page: Links(f"http://x/{incident}"),
+        clock=CLOCK,
+    )
+    return Engine(database, book(policy, kind), courier, CLOCK, APP_ONLY, tuning)
+
+
+@contextlib.asynccontextmanager
+async def running(*engines):
+    stop = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        for engine in engines:
+            group.create_task(engine.run(stop))
+        try:
+            yield
+        finally:
+            stop.set()
+
+
+def now_signal(title="BackendDown", **options):
+    return replace(signal(title, **options), starts_at=CLOCK.now())
+
+
+def batch(*signals, rejected=()):
+    return Received(tuple(signals), tuple(rejected), "prometheus", "ingest")
+
+
+async def eventually(check, seconds=15.0):
+    async with asyncio.timeout(seconds):
+        while True:
+            found = await check()
+            if found:
+                return found
+            await asyncio.sleep(0.02)
+
+
+async def all_incidents(database):
+    async with database.reading() as c:
+        return await incidents.find(c)
+
+
+async def test_a_signal_becomes_an_incident_with_pages_and_timers(database):
+    engine = engine_on(database)
+    async with running(engine):
+        await engine.receive(batch(now_signal(severity="P1")))
+        [incident] = await eventually(lambda: all_incidents(database))
+        assert (incident.severity, list(incident.pages)) == ("P1", ["ona"])
+        async with database.reading() as c:
+            due = await timers.of(c, incident_stream(incident.id))
+            sent = await deliveries.find(c, incident=incident.id)
+        assert list(due) == ["rung/L193/3600s/page"]
+        assert due["rung/L193/3600s/page"] - incident.started_at == timedelta(hours=1)
+        assert [d.kind for d in sent] == ["page"]
+
+
+async def test_a_timer_fires_at_its_time_and_escalates(database):
+    engine = engine_on(database, policy=POLICY.shortened(3600))
+    async with running(engine):
+        await engine.receive(batch(now_signal(severity="P1")))
+
+        async def lead_is_paged():
+            return [i for i in await all_incidents(database) if "tom" in i.pages]
+
+        [incident] = await eventually(lead_is_paged)
+        late = incident.pages["tom"].asked_at - incident.started_at - timedelta(seconds=1)
+        assert timedelta(0) <= late < timedelta(seconds=2)
+
+
+async def test_quiet_for_the_whole_window_resolves(database):
+    engine = engine_on(database)
+    async with running(engine):
+        fires = now_signal(severity="P2")
+        await engine.receive(batch(fires))
+        await eventually(lambda: all_incidents(database))
+        await engine.receive(batch(replace(fires, ends_at=CLOCK.now())))
+
+        async def resolved():
+            return [i for i in await all_incidents(database) if i.phase is Phase.RESOLVED]
+
+        [incident] = await eventually(resolved)
+        async with database.reading() as c:
+            assert await timers.of(c, incident_stream(incident.id)) == {}
+
+
+async def test_a_declaration_is_open_when_it_returns(database):
+    engine = engine_on(database)
+    incident = await engine.declare("api", IncidentDeclared("All is lost", "Ona", "P0"))
+    [state] = await all_incidents(database)
+    assert (state.id, state.severity, state.title) == (incident, "P0", "All is lost")
+
+
+async def test_an_act_is_decided_when_it_returns(database):
+    engine = engine_on(database)
+    incident = await engine.declare("api", IncidentDeclared("All is lost", "Ona", "P0"))
+    assert await engine.act(incident, Acknowledged("Ona", "app")) == ""
+    [state] = await all_incidents(database)
+    assert state.acknowledged_by == "Ona"
+    assert await engine.act(incident, ResolvedByPerson("Ona")) == ""
+    refusal = await engine.act(incident, ResolvedByPerson("Ona"))
+    assert refusal == f"{incident} is resolved already."
+
+
+async def test_what_was_taken_in_before_a_crash_is_decided_after_the_restart(database):
+    before = engine_on(database)
+    await before.receive(batch(now_signal(severity="P0")))
+    assert await all_incidents(database) == []  # The process dies here: nothing ran yet.
+    after = engine_on(database)
+    async with running(after):
+        [incident] = await eventually(lambda: all_incidents(database))
+        assert incident.severity == "P0"
+
+
+async def test_a_repeat_is_not_taken_in_again_but_its_end_moves_on(database):
+    engine = engine_on(database)
+    fires = replace(now_signal(severity="P2"), ends_at=CLOCK.now() + timedelta(minutes=4))
+    await engine.receive(batch(fires))
+    async with running(engine):
+        await eventually(lambda: all_incidents(database))
+        later = CLOCK.now() + timedelta(minutes=8)
+        await engine.receive(batch(replace(fires, ends_at=later)))
+        async with database.reading() as c:
+            assert await inbox.waiting_streams(c) == []
+
+        async def moved():
+            async with database.reading() as c:
+                known = await alerts.load(c, [fires.fingerprint])
+            return known[fires.fingerprint].signal.ends_at == later
+
+        await eventually(moved)
+
+
+async def test_a_poisonous_input_is_put_aside_and_its_siblings_go_on(database):
+    engine = engine_on(database, kind=FaultyBook)
+    good = now_signal("Good", severity="P2")
+    stream = incident_stream("INC-77")
+    async with database.transaction() as c:
+        poison = AlertTold(good, "backend", firing=True, opens=True, revision="boom")
+        healthy = AlertTold(good, "backend", firing=True, opens=True, revision="r1")
+        await inbox.append(c, [(stream, poison), (stream, healthy)])
+    async with running(engine):
+        [incident] = await eventually(lambda: all_incidents(database))
+        assert incident.id == "INC-77"
+        async with database.reading() as c:
+            assert await quarantine.count(c) == 1
+
+
+async def test_a_rejected_member_is_kept_with_its_bytes_and_the_rest_goes_on(database):
+    engine = engine_on(database)
+    async with running(engine):
+        bad = Rejected(b'{"labels": \x00}', "it is not JSON")
+        await engine.receive(batch(now_signal(severity="P2"), rejected=[bad]))
+        await eventually(lambda: all_incidents(database))
+    async with database.reading() as c:
+        assert await quarantine.count(c) == 1
+
+
+async def test_two_engines_on_one_database_open_one_incident_a_service(database):
+    one, two = engine_on(database), engine_on(database)
+    async with running(one, two):
+        for round_ in range(10):
+            signals = [
+                now_signal(
+                    f"A{round_}",
+                    service=f"s{number}",
+                    severity="P1",
+                    fingerprint=f"f{round_}/{number}",
+                )
+                for number in range(8)
+            ]
+            await asyncio.gather(
+                one.receive(batch(*signals[::2])), two.receive(batch(*signals[1::2]))
+            )
+
+        async def all_joined():
+            found = await all_incidents(database)
+            return found if sum(len(i.alerts) for i in found) == 80 else None
+
+        found = await eventually(all_joined, 30)
+        assert sorted(i.service for i in found) == sorted(f"s{n}" for n in range(8))
+        for incident in found:
+            async with database.reading() as c:
+                sent = await deliveries.find(c, incident=incident.id)
+            assert len([d for d in sent if d.kind == "page"]) == 1
+
+
+async def test_concurrent_acts_of_people_are_each_decided_once(database):
+    engine = engine_on(database)
+    incident = await engine.declare("api", IncidentDeclared("All is lost", "Ona", "P2"))
+    notes = [NoteWritten("Ona", f"note {n}") for n in range(20)]
+    assert set(await asyncio.gather(*(engine.act(incident, n) for n in notes))) == {""}
+    async with database.reading() as c:
+        recorded = await journal.read(c, incident_stream(incident))
+    texts = [r.event.text for r in recorded if type(r.event).__name__ == "NoteAdded"]
+    assert sorted(texts) == sorted(n.text for n in notes)
+    assert [r.seq for r in recorded] == list(range(1, len(recorded) + 1))
+
+
+async def test_a_silence_mutes_and_its_end_brings_what_still_fires(database):
+    engine = engine_on(database)
+    async with running(engine):
+        at = CLOCK.now()
+        silence = Silence("s1", (Matcher("service", "backend"),), at, at + timedelta(hours=1))
+        await engine.silence(silence)
+        await engine.receive(batch(now_signal(severity="P0")))
+
+        async def muted():
+            async with database.reading() as c:
+                rows = await alerts.find(c, firing_only=True)
+            return rows and rows[0].record.muted_by == "s1"
+
+        await eventually(muted)
+        assert await all_incidents(database) == []
+        assert await engine.unsilence("s1")
+        assert await eventually(lambda: all_incidents(database))
+
+
+async def test_the_journal_adds_up_to_the_state(database):
+    from tocsin.core.evolve import fold
+
+    engine = engine_on(database)
+    incident = await engine.declare("api", IncidentDeclared("All is lost", "Ona", "P1"))
+    await engine.act(incident, Acknowledged("Ona", "app"))
+    await engine.act(incident, NoteWritten("Ona", "looking \x00 here"))
+    async with database.reading() as c:
+        recorded = await journal.read(c, incident_stream(incident))
+        state = await incidents.get(c, incident)
+    assert fold((r.at, r.event) for r in recorded) == state
+
+
+async def test_a_signal_for_a_desk_that_was_given_twice_is_one_alert(database):
+    engine = engine_on(database)
+    fires = now_signal(severity="P2")
+    async with database.transaction() as c:
+        await inbox.append(c, [("desk/backend", SignalReceived(fires))] * 3)
+    async with running(engine):
+        [incident] = await eventually(lambda: all_incidents(database))
+        assert len(incident.alerts) == 1
