@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from tocsin.runbook.compiler import Compiled, compile_runbook
 from tocsin.runbook.directory import check_directory
+from tocsin.runbook.document import split_lines
 from tocsin.runbook.jsonform import finding_to_json, to_json
 
-__all__ = ["Compiled", "check_directory", "compile_runbook", "finding_to_json", "to_json"]
+__all__ = [
+    "Compiled",
+    "check_directory",
+    "compile_runbook",
+    "finding_to_json",
+    "split_lines",
+    "to_json",
+]

@@ -15,6 +15,7 @@ import msgspec
 from tocsin.core.policy import CommandClass
 from tocsin.runbook.flags import Parsed, parse_flags
 from tocsin.runbook.sql import only_reads
+from tocsin.runbook.wordlists import words as words_of
 
 TAIL_LINES = 200
 _DEPTH_MAX = 4
@@ -86,42 +87,34 @@ def _judge(argv: tuple[str, ...], depth: int) -> Verdict:
 
 # --- kubectl -----------------------------------------------------------------------------------
 
-_KUBECTL_VALUED = frozenset(
-    """-n --namespace -o --output -l --selector -c --container --field-selector --sort-by --tail
+_KUBECTL_VALUED = words_of("""-n --namespace -o --output -l --selector -c --container --field-selector --sort-by --tail
     --since --since-time -L --label-columns --chunk-size --limit-bytes --max-log-requests --for
     --types --api-version --api-group --verbs --revision --timeout --subresource
     --request-timeout -v --v --template --pod-running-timeout --kubeconfig --context --cluster
     --server -s --token --as --as-group --as-uid --user --replicas --grace-period -f --filename
     -p --patch --type --image --cache-dir --profile --profile-output --username --password
     --client-key --client-certificate --certificate-authority --tls-server-name -k
-    --kustomize""".split()
-)
-_KUBECTL_READS_FLAGS = frozenset(
-    """-n --namespace -A --all-namespaces -o --output -l --selector --field-selector
+    --kustomize""")
+_KUBECTL_READS_FLAGS = words_of("""-n --namespace -A --all-namespaces -o --output -l --selector --field-selector
     --show-labels --sort-by --no-headers -c --container --containers --tail --since --since-time
     -p --previous --timestamps --all-containers --prefix --limit-bytes --max-log-requests
     --ignore-not-found -L --label-columns --chunk-size --server-print --show-kind --show-events
     --for --types --recursive --api-version --api-group --namespaced --verbs --short --client
     --sum --use-protocol-buffers --revision --timeout --list -q --quiet --subresource
     --request-timeout --template --show-managed-fields --ignore-errors --insecure-skip-tls-verify
-    --pod-running-timeout""".split()
-) - {"--insecure-skip-tls-verify"}
-_KUBECTL_OWN_CLUSTER = frozenset(
-    """--kubeconfig --context --cluster --server -s --token --as --as-group --as-uid --user
+    --pod-running-timeout""") - {"--insecure-skip-tls-verify"}
+_KUBECTL_OWN_CLUSTER = words_of("""--kubeconfig --context --cluster --server -s --token --as --as-group --as-uid --user
     --username --password --client-key --client-certificate --certificate-authority
-    --tls-server-name --insecure-skip-tls-verify""".split()
+    --tls-server-name --insecure-skip-tls-verify""")
+_KUBECTL_READS = words_of(
+    "get describe logs top events explain version api-resources api-versions cluster-info"
 )
-_KUBECTL_READS = frozenset(
-    "get describe logs top events explain version api-resources api-versions cluster-info".split()
+_KUBECTL_NAMESPACED = words_of(
+    "get describe logs top events exec rollout scale delete edit patch set label annotate"
 )
-_KUBECTL_NAMESPACED = frozenset(
-    "get describe logs top events exec rollout scale delete edit patch set label annotate".split()
-)
-_CLUSTER_WIDE = frozenset(
-    """node nodes no namespace namespaces ns pv persistentvolume persistentvolumes clusterrole
+_CLUSTER_WIDE = words_of("""node nodes no namespace namespaces ns pv persistentvolume persistentvolumes clusterrole
     clusterroles clusterrolebinding clusterrolebindings storageclass storageclasses sc crd crds
-    customresourcedefinitions componentstatuses cs""".split()
-)
+    customresourcedefinitions componentstatuses cs""")
 _SECRET_KIND = re.compile(r"^secrets?(?:$|[./])", re.IGNORECASE)
 _STAND_IN = re.compile(
     r"^(?:my|your|example|some|sample|foo|bar)-|^(?:[a-z]+-)*(?:pod|pod-name|name)$|xxx|^pod-?\d?$",
@@ -206,7 +199,7 @@ def _kubectl_exec(
         )
         inner_at = later.positionals[1][0] if len(later.positionals) > 1 else len(argv)
         head = parse_flags(argv[:inner_at], valued)
-    known = frozenset("-c --container -n --namespace -i -t --stdin --tty -q --quiet".split())
+    known = words_of("-c --container -n --namespace -i -t --stdin --tty -q --quiet")
     if strange := _strange(head, known):
         return Verdict(_MUTATE, f"{strange} is not known to be harmless", argv, traits)
     terminal = head.named("-i", "-t", "--stdin", "--tty")
@@ -290,15 +283,11 @@ def _strange(parsed: Parsed, known: frozenset[str]) -> str:
 
 # --- databases ---------------------------------------------------------------------------------
 
-_PSQL_VALUED = frozenset(
-    """-U --username -h --host -p --port -d --dbname -c --command -P --pset -F --field-separator
+_PSQL_VALUED = words_of("""-U --username -h --host -p --port -d --dbname -c --command -P --pset -F --field-separator
     -R --record-separator -v --set --variable -f --file -o --output -L --log-file -T
-    --table-attr""".split()
-)
-_PSQL_KNOWN = frozenset(
-    """-U --username -h --host -p --port -d --dbname -c --command -t --tuples-only -A --no-align
-    -x --expanded -q --quiet -X --no-psqlrc -w --no-password -F --field-separator --csv""".split()
-)
+    --table-attr""")
+_PSQL_KNOWN = words_of("""-U --username -h --host -p --port -d --dbname -c --command -t --tuples-only -A --no-align
+    -x --expanded -q --quiet -X --no-psqlrc -w --no-password -F --field-separator --csv""")
 
 
 def _psql(argv: tuple[str, ...], _depth: int) -> Verdict:
@@ -323,12 +312,10 @@ def _psql(argv: tuple[str, ...], _depth: int) -> Verdict:
     )
 
 
-_REDIS_VALUED = frozenset("-h -p -n -a -u -s --user --pass -t".split())
+_REDIS_VALUED = words_of("-h -p -n -a -u -s --user --pass -t")
 _REDIS_KNOWN = _REDIS_VALUED | frozenset(("--tls", "--no-auth-warning", "--raw", "--no-raw"))
-_REDIS_READS = frozenset(
-    """ping info dbsize ttl pttl type exists llen scard zcard hlen strlen role lastsave time
-    xlen""".split()
-)
+_REDIS_READS = words_of("""ping info dbsize ttl pttl type exists llen scard zcard hlen strlen role lastsave time
+    xlen""")
 _REDIS_SUB_READS = {
     "memory": {"usage", "stats", "doctor"},
     "slowlog": {"get", "len"},
@@ -339,7 +326,7 @@ _REDIS_SUB_READS = {
     "command": {"count"},
     "object": {"encoding", "idletime", "refcount"},
 }
-_REDIS_VALUES = frozenset("get mget hget hgetall lrange smembers zrange getrange".split())
+_REDIS_VALUES = words_of("get mget hget hgetall lrange smembers zrange getrange")
 
 
 def _redis(argv: tuple[str, ...], _depth: int) -> Verdict:
@@ -365,18 +352,14 @@ def _redis(argv: tuple[str, ...], _depth: int) -> Verdict:
 
 # --- the web -----------------------------------------------------------------------------------
 
-_CURL_VALUED = frozenset(
-    """-X --request -H --header -d --data --data-raw --data-binary --data-urlencode --json -F --form
+_CURL_VALUED = words_of("""-X --request -H --header -d --data --data-raw --data-binary --data-urlencode --json -F --form
     -T --upload-file -o --output -K --config -m --max-time --connect-timeout -w --write-out -u
     --user -A --user-agent -e --referer -b --cookie -c --cookie-jar -x --proxy --retry
     --resolve --connect-to -E --cert --key --cacert --url --unix-socket -r --range -C -D
-    --dump-header -Q --quote -t -y -Y -z -P""".split()
-)
-_CURL_KNOWN = frozenset(
-    """-s --silent -S --show-error -f --fail -v --verbose -i --include -I --head -k --insecure -H
+    --dump-header -Q --quote -t -y -Y -z -P""")
+_CURL_KNOWN = words_of("""-s --silent -S --show-error -f --fail -v --verbose -i --include -I --head -k --insecure -H
     --header -m --max-time --connect-timeout -w --write-out -X --request -A --user-agent -o
-    --output --compressed --http1.1 --http2 -4 -6 --url --fail-with-body""".split()
-)
+    --output --compressed --http1.1 --http2 -4 -6 --url --fail-with-body""")
 _LOCAL = re.compile(
     r"^(?:\w+://)?(?:[^@/]*@)?(?:localhost|127\.\d+\.\d+\.\d+|\[::1\]|0\.0\.0\.0)(?![\w.-])",
     re.IGNORECASE,
@@ -411,9 +394,9 @@ def _curl(argv: tuple[str, ...], _depth: int) -> Verdict:
 
 
 def _wget(argv: tuple[str, ...], _depth: int) -> Verdict:
-    parsed = parse_flags(argv, frozenset("-O --output-document -T --timeout -t --tries".split()))
-    known = frozenset(
-        "-q --quiet -O --output-document -S --server-response --spider -T --timeout -t --tries".split()
+    parsed = parse_flags(argv, words_of("-O --output-document -T --timeout -t --tries"))
+    known = words_of(
+        "-q --quiet -O --output-document -S --server-response --spider -T --timeout -t --tries"
     )
     marks = _localhost(argv)
     to = [flag.value for flag in parsed.named("-O", "--output-document")]
@@ -431,13 +414,13 @@ def _localhost(argv: Sequence[str]) -> tuple[tuple[Trait, int], ...]:
 
 # --- containers, services, machines ------------------------------------------------------------
 
-_DOCKER_OUTER = frozenset(
-    "-H --host -c --context --config -l --log-level -f --file -p --project-name --env-file --profile --project-directory".split()
+_DOCKER_OUTER = words_of(
+    "-H --host -c --context --config -l --log-level -f --file -p --project-name --env-file --profile --project-directory"
 )
-_DOCKER_VALUED = frozenset(
-    "--tail -n --since --until -f --filter --format -u --user -w --workdir -e --env".split()
+_DOCKER_VALUED = words_of(
+    "--tail -n --since --until -f --filter --format -u --user -w --workdir -e --env"
 )
-_DOCKER_READS = frozenset("ps images version info top port stats logs".split())
+_DOCKER_READS = words_of("ps images version info top port stats logs")
 _DOCKER_SUB_READS = {
     "system": {"df", "info"},
     "network": {"ls"},
@@ -497,9 +480,9 @@ def _docker_reads(argv: tuple[str, ...], rest: Parsed, verb: str) -> Verdict:
 
 
 def _docker_exec(argv: tuple[str, ...], at: int, depth: int) -> Verdict:
-    valued = frozenset("-u --user -w --workdir -e --env --env-file --index --detach-keys".split())
+    valued = words_of("-u --user -w --workdir -e --env --env-file --index --detach-keys")
     head = parse_flags(argv, valued, start=at + 1, stop_at_positional=True)
-    known = frozenset("-i -t -T --interactive --tty -u --user -w --workdir".split())
+    known = words_of("-i -t -T --interactive --tty -u --user -w --workdir")
     if (strange := _strange(head, known)) or head.rest is not None:
         return Verdict(_MUTATE, f"{strange or '--'} is not known to be harmless", argv)
     if len(head.positionals) < 2:
@@ -516,9 +499,9 @@ def _docker_exec(argv: tuple[str, ...], at: int, depth: int) -> Verdict:
 
 
 def _systemctl(argv: tuple[str, ...], _depth: int) -> Verdict:
-    parsed = parse_flags(argv, frozenset("-n --lines -o --output -t --type -p --property".split()))
-    known = frozenset(
-        "-n --lines -o --output -t --type -p --property --no-pager -l --full -a --all -q --quiet --user --failed --state".split()
+    parsed = parse_flags(argv, words_of("-n --lines -o --output -t --type -p --property"))
+    known = words_of(
+        "-n --lines -o --output -t --type -p --property --no-pager -l --full -a --all -q --quiet --user --failed --state"
     )
     reads = ("status", "is-active", "is-enabled", "is-failed", "list-units", "list-timers", "cat")
     if parsed.words and parsed.words[0] in reads and not _strange(parsed, known):
@@ -528,12 +511,12 @@ def _systemctl(argv: tuple[str, ...], _depth: int) -> Verdict:
 
 
 def _journalctl(argv: tuple[str, ...], _depth: int) -> Verdict:
-    valued = frozenset(
-        "-u --unit -n --lines -S --since -U --until -p --priority -o --output -g --grep -t --identifier".split()
+    valued = words_of(
+        "-u --unit -n --lines -S --since -U --until -p --priority -o --output -g --grep -t --identifier"
     )
     # -b takes an optional value, which would be read as a positional: a harmless filter.
-    known = valued | frozenset(
-        "--no-pager -f --follow -e -x -k --dmesg -r --reverse -q -a -b --boot".split()
+    known = valued | words_of(
+        "--no-pager -f --follow -e -x -k --dmesg -r --reverse -q -a -b --boot"
     )
     parsed = parse_flags(argv, valued)
     if strange := _strange(parsed, known):
@@ -566,11 +549,9 @@ def _git(argv: tuple[str, ...], _depth: int) -> Verdict:
 
 
 def _helm(argv: tuple[str, ...], _depth: int) -> Verdict:
-    valued = frozenset("-n --namespace -o --output --revision --max -f --filter".split())
+    valued = words_of("-n --namespace -o --output --revision --max -f --filter")
     parsed = parse_flags(argv, valued)
-    known = frozenset(
-        "-n --namespace -o --output --revision --max -A --all-namespaces -a --all".split()
-    )
+    known = words_of("-n --namespace -o --output --revision --max -A --all-namespaces -a --all")
     verb = parsed.words[0] if parsed.words else ""
     if _strange(parsed, known):
         return Verdict(_MUTATE, "a flag of helm is not known to be harmless", argv)
@@ -635,9 +616,47 @@ def _watch(argv: tuple[str, ...], depth: int) -> Verdict:
 # Per program: long or short flags that make it more than a reader.
 _HARMLESS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(
-        """ls df du ps uptime whoami id uname nproc lsblk echo printf pwd which stat basename dirname
-        true pg_isready w who last md5sum sha256sum grep egrep fgrep head wc cut tr dig nslookup
-        host getent lscpu column nl rev""".split(),
+        [
+            "ls",
+            "df",
+            "du",
+            "ps",
+            "uptime",
+            "whoami",
+            "id",
+            "uname",
+            "nproc",
+            "lsblk",
+            "echo",
+            "printf",
+            "pwd",
+            "which",
+            "stat",
+            "basename",
+            "dirname",
+            "true",
+            "pg_isready",
+            "w",
+            "who",
+            "last",
+            "md5sum",
+            "sha256sum",
+            "grep",
+            "egrep",
+            "fgrep",
+            "head",
+            "wc",
+            "cut",
+            "tr",
+            "dig",
+            "nslookup",
+            "host",
+            "getent",
+            "lscpu",
+            "column",
+            "nl",
+            "rev",
+        ],
         (),
     ),
     "lsof": ("-r", "+r"),
@@ -700,9 +719,7 @@ def _jq(argv: tuple[str, ...], _depth: int) -> Verdict:
     parsed = parse_flags(argv, frozenset(("--indent",)))
     if strange := _strange(
         parsed,
-        frozenset(
-            "-r --raw-output -c --compact-output -s --slurp -S -e -M -C -n --indent -j".split()
-        ),
+        words_of("-r --raw-output -c --compact-output -s --slurp -S -e -M -C -n --indent -j"),
     ):
         return Verdict(_MUTATE, f"jq {strange} is not judged", argv)
     if re.search(
@@ -788,20 +805,18 @@ _JUDGES: dict[str, Callable[[tuple[str, ...], int], Verdict]] = {
     "vmstat": _stat_interval,
     "iostat": _stat_interval,
 }
-_SHELLS = frozenset("bash sh zsh dash ksh fish eval source exec ssh su screen tmux".split())
-_INTERACTIVE = frozenset("htop less more vi vim nano iotop nethogs tcpdump".split())
+_SHELLS = words_of("bash sh zsh dash ksh fish eval source exec ssh su screen tmux")
+_INTERACTIVE = words_of("htop less more vi vim nano iotop nethogs tcpdump")
 _OTHER_PROGRAMS = (
-    frozenset(
-        """kill pkill killall rm mv cp mkdir touch chmod chown ln tar gzip scp rsync sed awk find xargs
+    words_of("""kill pkill killall rm mv cp mkdir touch chmod chown ln tar gzip scp rsync sed awk find xargs
     tee mysql mysqldump pg_dump pg_restore mongo mongosh etcdctl rabbitmqctl kafka-topics terraform
     ansible ansible-playbook gcloud az make npm yarn pip python python3 node go cargo java service
     apt apt-get yum dnf nginx haproxy openssl nc telnet traceroute iptables sysctl mount umount
     fuser reboot shutdown crontab alembic pytest argocd flux kustomize istioctl velero vault consul
     nomad patronictl pgbouncer export cd sleep set unset test promtool amtool createdb dropdb
-    pg_ctl vacuumdb reindexdb gsutil heroku fly eksctl calicoctl crictl ctr""".split()
-    )
+    pg_ctl vacuumdb reindexdb gsutil heroku fly eksctl calicoctl crictl ctr""")
     | _SHELLS
     | _INTERACTIVE
 )
 
-FILTERS = frozenset("grep egrep fgrep head tail sort uniq wc cut jq".split())
+FILTERS = words_of("grep egrep fgrep head tail sort uniq wc cut jq")

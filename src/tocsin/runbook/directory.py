@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from tocsin.base.source import Source
 from tocsin.core.policy import Communication, EscalationRule, Finding, Level, Policy
 from tocsin.core.surroundings import Directory, role_key
+from tocsin.runbook.document import split_lines
 from tocsin.runbook.findings import CATALOGUE, did_you_mean
-
-_NEWLINE = re.compile(r"\r\n?|\n")
 
 
 def check_directory(
@@ -37,7 +35,7 @@ def check_directory(
 class _Checker:
     def __init__(self, documents: Mapping[str, str]) -> None:
         self.findings: list[Finding] = []
-        self._lines = {file: _NEWLINE.split(text) for file, text in documents.items()}
+        self._lines = {file: split_lines(text) for file, text in documents.items()}
 
     def unconfigured(self, policy: Policy) -> None:
         roles = dict.fromkeys(role for rule in policy.escalations for role in rule.to)
@@ -84,14 +82,14 @@ class _Checker:
         for rule in policy.communications:
             if rule.channel != "slack" or rule.target is None or rule.unknown_filter:
                 continue
-            if rule.target not in directory.channels:
+            if directory.channel(rule.target) is None:
                 self._address("T137", rule, f"The channel {rule.target}", "[slack.channels]")
 
     def audiences(self, policy: Policy, directory: Directory) -> None:
         for rule in policy.communications:
             if rule.channel != "email" or rule.target is None or rule.unknown_filter:
                 continue
-            if "@" not in rule.target and role_key(rule.target) not in directory.audiences:
+            if "@" not in rule.target and not directory.audience(rule.target):
                 self._address("T132", rule, f"\u201c{rule.target}\u201d", "[audiences]")
 
     def _address(self, code: str, rule: Communication, what: str, table: str) -> None:

@@ -196,7 +196,7 @@ class Document(msgspec.Struct, frozen=True):
 
 def read_document(file: str, text: str) -> Document:
     """Read any text as Markdown. Every string is some document; nothing is raised."""
-    lines = _NEWLINE.split(text)
+    lines = split_lines(text)
     front, front_title = _front_matter(lines)
     body = "\n".join([""] * front + lines[front:])
     tokens = _markdown().parse(body)
@@ -215,6 +215,11 @@ def read_document(file: str, text: str) -> Document:
     nowhere = Inline(raw="", plain="", line=1, end=1)
     root = Section(nowhere, 0, tuple(root_blocks), _nest(headings))
     return Document(file, tuple(lines), root, front, front_title)
+
+
+def split_lines(text: str) -> list[str]:
+    """Return the lines of a text as Markdown counts them: only CR, LF and CRLF end a line."""
+    return _NEWLINE.split(text)
 
 
 def rows_of(blocks: Sequence[Block]) -> Iterator[tuple[Item, int]]:

@@ -5,12 +5,36 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from tocsin.runbook.wordlists import words as words_of
+
 _WORD = re.compile(r"[a-z0-9]+")
 _NUMBER = re.compile(r"^\s*(?:step\s*)?\d+[.):]\s*|^[-=*#\s]+", re.IGNORECASE)
 _CONDITION = re.compile(r"\b(?:if|when|unless|in case|as)\b.*$", re.IGNORECASE)
 _LOOKING = frozenset(
-    "check review verify view inspect see monitor get list show look examine find confirm test "
-    "analyze analyse identify query watch read describe".split()
+    [
+        "check",
+        "review",
+        "verify",
+        "view",
+        "inspect",
+        "see",
+        "monitor",
+        "get",
+        "list",
+        "show",
+        "look",
+        "examine",
+        "find",
+        "confirm",
+        "test",
+        "analyze",
+        "analyse",
+        "identify",
+        "query",
+        "watch",
+        "read",
+        "describe",
+    ]
 )
 _SAME = {
     "db": "database",
@@ -24,9 +48,7 @@ _SAME = {
     "release": "deployment",
     "svc": "service",
 }
-_EMPTY = frozenset(
-    "the a an of for to in on and or any all recent current its your with from by".split()
-)
+_EMPTY = words_of("the a an of for to in on and or any all recent current its your with from by")
 _MATCH_MIN = 0.6
 _RULE = re.compile(r"^[\W_]*$")
 
@@ -92,9 +114,7 @@ def _stem(word: str) -> str:
     return _SAME.get(word, word)
 
 
-_VERBS = _LOOKING | frozenset(
-    """restart rollback scale increase decrease delete kill clear flush drain cordon stop start
+_VERBS = _LOOKING | words_of("""restart rollback scale increase decrease delete kill clear flush drain cordon stop start
     enable disable apply patch update upgrade failover promote reset rotate revoke block create
     add remove set run notify vacuum reload redeploy resize expand clean purge truncate cancel
-    terminate force recreate evict undo""".split()
-)
+    terminate force recreate evict undo""")

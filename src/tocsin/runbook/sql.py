@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import re
 
+from tocsin.runbook.wordlists import words as words_of
+
 _SELECTS = re.compile(r"^\s*(?:--[^\n]*\n\s*)*\(*\s*(?:select|with)\b", re.IGNORECASE)
 _SHOW = re.compile(r"^\s*show\s+[\w.]+(?:\s+[\w.]+)?\s*;?\s*$", re.IGNORECASE)
 _META = re.compile(r"^\s*\\(?:d[a-zA-Z]{0,4}\+?|l\+?|conninfo)(?:\s+[\w.\"*]+)?\s*$")
 
 # Nodes that only shape a result. Whatever is missing here (INTO, FOR UPDATE, INSERT in a CTE, a
 # copy, a call) makes the statement mutating.
-_NODES = frozenset(
-    """Select From Table Identifier Column Where Alias Star Literal Join Group Order Ordered Limit
+_NODES = words_of("""Select From Table Identifier Column Where Alias Star Literal Join Group Order Ordered Limit
     Offset Having Subquery With CTE TableAlias Union Except Intersect Distinct Case If In Between
     Paren Cast DataType DataTypeParam Interval Var Window WindowSpec Filter Tuple Null Boolean And
     Or Not EQ NEQ GT GTE LT LTE Is Like ILike Add Sub Mul Div Mod Neg DPipe Values Exists Any All
     JSONExtract JSONExtractScalar JSONPath JSONPathRoot JSONPathKey JSONPathSubscript RegexpLike
     RegexpILike SimilarTo Array Bracket Nulls IsNot Xor SafeDivide IntDiv Collate Concat
-    Lateral Qualify AtTimeZone""".split()
-)
-_FUNCTIONS = frozenset(
-    """count sum avg min max now current_timestamp current_date current_time current_database
+    Lateral Qualify AtTimeZone""")
+_FUNCTIONS = words_of("""count sum avg min max now current_timestamp current_date current_time current_database
     current_user current_schema version coalesce nullif greatest least round abs ceil floor
     extract date_trunc timestamp_trunc date_part age length char_length lower upper substring
     substr trim left right concat string_agg array_agg row_number rank dense_rank lag lead
@@ -29,8 +28,7 @@ _FUNCTIONS = frozenset(
     pg_indexes_size pg_is_in_recovery pg_last_wal_receive_lsn pg_last_wal_replay_lsn
     pg_last_xact_replay_timestamp pg_current_wal_lsn pg_wal_lsn_diff pg_blocking_pids
     pg_postmaster_start_time pg_stat_get_backend_pid pg_backend_pid inet_server_addr
-    within_group group_concat case if cast array timestamp_diff time_to_str""".split()
-)
+    within_group group_concat case if cast array timestamp_diff time_to_str""")
 
 
 def only_reads(sql: str, dialect: str = "postgres") -> tuple[bool, str]:

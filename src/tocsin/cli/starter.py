@@ -1,0 +1,168 @@
+"""What ``tocsin init`` writes: a small runbook that pages, and the settings that say whom."""
+
+from __future__ import annotations
+
+RUNBOOK = """\
+# Incident runbook
+
+Tocsin runs this document. Change any line, then ask `tocsin check` what it makes of it.
+
+## Severity levels
+
+### P0 - Critical
+
+- The service is completely down
+- Data is lost or corrupted
+- Somebody broke into our systems
+
+### P1 - High
+
+- Part of the service does not work
+- Many users notice that it is slow
+
+### P2 - Medium
+
+- A feature that few need does not work
+
+### P3 - Low
+
+- A cosmetic flaw
+
+## Process
+
+### 1. Detection
+
+- Alerts of our monitoring
+- Reports by users
+
+### 2. Triage
+
+1. Acknowledge the incident
+2. Assess its severity
+3. Notify the team
+
+### 3. Investigation
+
+1. Find out what changed recently
+2. Find the cause
+
+### 4. Resolution
+
+1. Put the fix in place
+2. Verify that it is resolved
+3. Monitor for stability
+
+### 5. Afterwards
+
+1. Write the post-mortem
+
+## Scenarios
+
+### Scenario 1: Nothing answers
+
+**Symptoms:**
+
+- Every request fails with a 500
+- Health checks fail
+
+**Response:**
+
+1. Check the pods: `kubectl get pods -n production`
+2. Check the logs: `kubectl logs deployment/web --tail=100 -n production`
+3. Restart the service if the pods are stuck
+
+**Commands:**
+
+```bash
+# Restart the service
+kubectl rollout restart deployment/web -n production
+```
+
+## Communication
+
+### Internal
+
+- **Slack**: #incidents
+- **Email**: notify the team for P0/P1 incidents
+
+## Escalation
+
+### Escalation path
+
+1. **On-call engineer**: first response
+2. **Team lead**: for P0, P1 and P2 incidents
+
+### Escalation criteria
+
+- P0: page the on-call engineer and the team lead immediately
+- P1: page the team lead if not resolved in 1 hour
+- P2: page the team lead if not resolved in 4 hours
+- P3: page the on-call engineer if not resolved in 24 hours
+
+## Post-mortem
+
+### Template
+
+1. **Summary**
+   - What happened?
+   - Who noticed, and how?
+2. **Timeline**
+3. **Root cause**
+4. **What we will change**
+
+### Action items
+
+- [ ] Remove the cause
+- [ ] Bring this runbook up to date
+"""
+
+SETTINGS = """\
+# Who and where: what the runbook beside this file cannot say. Every key here may be left out.
+
+# Everybody who can be paged. Contacts are tried in order: email:<address>, slack:<user id>,
+# webhook:<name>. Without contacts a person is paged in the app only.
+[people.alex]
+name = "Alex Example"
+contacts = ["email:alex@example.org"]
+
+[people.robin]
+name = "Robin Example"
+contacts = ["email:robin@example.org"]
+
+# Who holds each role of the escalation path, in the words of the runbook.
+[roles]
+"On-call engineer" = ["alex"]
+"Team lead" = ["robin"]
+
+# Whom the e-mail rules mean.
+[audiences]
+team = ["email:team@example.org"]
+
+# The server that sends e-mail.
+[email]
+host = "mail.example.org"
+port = 587
+tls = "starttls"
+from = "tocsin@example.org"
+# username = "tocsin"
+# password = { env = "SMTP_PASSWORD" }
+
+# Slack posts to a channel by its id. The token stays in the environment.
+[slack.channels]
+"#incidents" = "C0000000000"
+# [slack]
+# token = { env = "SLACK_TOKEN" }
+
+# What the severity label of an alert means here.
+[severity.labels]
+critical = "P0"
+warning = "P2"
+
+# An unacknowledged page is repeated this often; "never" for once only.
+[paging]
+repeat_every = "5m"
+
+# How long all must stay quiet before an incident counts as resolved.
+[incidents]
+stability = "15m"
+"""
