@@ -120,6 +120,10 @@ _STAND_IN = re.compile(
     r"^(?:my|your|example|some|sample|foo|bar)-|^(?:[a-z]+-)*(?:pod|pod-name|name)$|xxx|^pod-?\d?$",
     re.IGNORECASE,
 )
+_KUBECTL_SESSIONS = {
+    **dict.fromkeys(("port-forward", "proxy", "attach"), (_LONG, "runs until somebody ends it")),
+    **dict.fromkeys(("edit", "debug"), (_SHELL, "needs a terminal")),
+}
 _POD_VERBS = ("exec", "logs", "describe", "delete", "port-forward", "cp", "attach", "get")
 
 
@@ -142,21 +146,25 @@ def _kubectl(argv: tuple[str, ...], depth: int) -> Verdict:
         return _kubectl_exec(argv, parsed, traits, depth)
     if verb in _KUBECTL_READS:
         return _kubectl_reads(argv, parsed, verb, traits)
-    sub = parsed.words[1] if len(parsed.words) > 1 else ""
+    if (sub := _harmless_sub(parsed)) is not None:
+        if strange := _strange(parsed, _KUBECTL_READS_FLAGS | {"-w", "--watch"}):
+            return Verdict(_MUTATE, f"{strange} is not known to be harmless", argv, traits)
+        return Verdict(_READ, f"kubectl {verb} {sub} only reads", argv, traits)
+    if verb in _KUBECTL_SESSIONS:
+        kind, why = _KUBECTL_SESSIONS[verb]
+        return Verdict(kind, f"kubectl {verb} {why}", None, traits)
+    return Verdict(_MUTATE, f"kubectl {verb} may change the cluster", argv, traits)
+
+
+def _harmless_sub(parsed: Parsed) -> str | None:
+    """Return the second verb where only it makes a command a reader: "rollout status"."""
     harmless = {
         "rollout": ("status", "history"),
         "auth": ("can-i", "whoami"),
         "config": ("current-context", "get-contexts"),
     }
-    if sub and sub in harmless.get(verb, ()):
-        if strange := _strange(parsed, _KUBECTL_READS_FLAGS | {"-w", "--watch"}):
-            return Verdict(_MUTATE, f"{strange} is not known to be harmless", argv, traits)
-        return Verdict(_READ, f"kubectl {verb} {sub} only reads", argv, traits)
-    if verb in ("port-forward", "proxy", "attach"):
-        return Verdict(_LONG, f"kubectl {verb} runs until somebody ends it", None, traits)
-    if verb in ("edit", "debug"):
-        return Verdict(_SHELL, f"kubectl {verb} needs a terminal", None, traits)
-    return Verdict(_MUTATE, f"kubectl {verb} may change the cluster", argv, traits)
+    verb, sub = (*parsed.words, "", "")[:2]
+    return sub if sub in harmless.get(verb, ()) else None
 
 
 def _own_cluster(argv: tuple[str, ...], parsed: Parsed) -> Verdict:

@@ -108,6 +108,17 @@ def part_of(label: str) -> Part | None:
 
 
 def is_alert_document(document: Document) -> bool:
-    """Say whether a document explains one alert: at least two of its four usual headings."""
-    words = {s.title.plain.strip().casefold() for s in document.top_sections}
-    return sum(part in words for part in _ALERT_PARTS) >= 2
+    """Say whether a document explains one alert or one failure.
+
+    It does with two of the four usual headings (Meaning, Impact, Diagnosis, Mitigation), or when it
+    goes from symptoms to what to do and never speaks of severity levels.
+    """
+    words = [s.title.plain.strip().casefold() for s in document.top_sections]
+    if sum(part in words for part in _ALERT_PARTS) >= 2:
+        return True
+    acts = any(part_of(word) is Part.STEPS for word in words)
+    return (
+        acts
+        and any(word.startswith("symptom") for word in words)
+        and not any(meaning_of(word) is Meaning.SEVERITY for word in words)
+    )

@@ -71,29 +71,36 @@ def _candidates(document: Document) -> list[Section]:
 
 
 def _declarations(section: Section, notes: Notes) -> list[Found]:
+    return _headed(section, notes) or _listed(section, notes) or _labelled(section, notes)
+
+
+def _headed(section: Section, notes: Notes) -> list[Found]:
+    """Read ``### P0 - Critical`` headings, wherever they stand below the section."""
     found: list[Found] = []
     for inner in section.sections:
         declared = declared_in(inner.title.plain)
-        if declared is not None:
-            level = Found(declared, inner.line)
-            found.append(level)
-            for group in inner.groups():
-                _criteria_under(group.label, group.blocks, level, notes)
-            for deeper in inner.sections:
-                _criteria_under(deeper.title.plain, deeper.blocks, level, notes)
-        else:
+        if declared is None:
             found.extend(_declarations(inner, notes))
-    if found:
-        return found
+            continue
+        level = Found(declared, inner.line)
+        found.append(level)
+        for group in inner.groups():
+            _criteria_under(group.label, group.blocks, level, notes)
+        for deeper in inner.sections:
+            _criteria_under(deeper.title.plain, deeper.blocks, level, notes)
+    return found
+
+
+def _listed(section: Section, notes: Notes) -> list[Found]:
+    """Read tables, lists and paragraphs that begin with a level."""
+    found: list[Found] = []
     for block in section.blocks:
         if isinstance(block, Table):
             found.extend(_rows(block, notes))
         elif isinstance(block, Listing):
             found.extend(_items(block, notes))
-        elif isinstance(block, Paragraph) and block.text.lead:
+        elif isinstance(block, Paragraph) and block.text.lead and not block.text.is_label:
             found.extend(_led(block.text, (), notes))
-    if not found:
-        found = _labelled(section, notes)
     return found
 
 

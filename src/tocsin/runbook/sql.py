@@ -43,34 +43,31 @@ def only_reads(sql: str, dialect: str = "postgres") -> tuple[bool, str]:
         return False, f"{first.upper()} is not a SELECT" if first else "there is no statement"
     # Imported late: sqlglot is large, and most runbooks hold no SQL.
     import sqlglot
-    from sqlglot import exp
     from sqlglot.errors import SqlglotError
-    from sqlglot.tokens import TokenType
 
     try:
         tokens = sqlglot.tokenize(words, read=dialect)
-        ends = [i for i, token in enumerate(tokens) if token.token_type is TokenType.SEMICOLON]
-        if any(i < len(tokens) - 1 for i in ends):
+        if any(token.token_type.name == "SEMICOLON" for token in tokens[:-1]):
             return False, "it is more than one statement"
         tree = sqlglot.parse_one(words, read=dialect)
-    # sqlglot's parser lets a few errors of its own code through on text that is no SQL.
-    except (
-        SqlglotError,
-        RecursionError,
-        ValueError,
-        TypeError,
-        AttributeError,
-        IndexError,
-        KeyError,
-    ):
+        trouble = next((why for node in tree.walk() if (why := _trouble(node))), "")
+    # sqlglot lets a few errors of its own code through on text that is no SQL.
+    except (SqlglotError, RecursionError, LookupError, TypeError, ValueError, AttributeError):
         return False, "the SQL is not understood"
-    for node in tree.walk():
-        name = type(node).__name__
-        if isinstance(node, exp.Anonymous):
-            return False, f"the function {node.name} is not known to be harmless"
-        if isinstance(node, exp.Func) and name not in _NODES:
-            if node.sql_name().lower() not in _FUNCTIONS and name.lower() not in _FUNCTIONS:
-                return False, f"the function {node.sql_name()} is not known to be harmless"
-        elif name not in _NODES:
-            return False, f"{name} is more than a plain SELECT"
-    return True, "one SELECT that changes nothing"
+    return (False, trouble) if trouble else (True, "one SELECT that changes nothing")
+
+
+def _trouble(node: object) -> str:
+    """Return why a node is more than reading, or nothing."""
+    from sqlglot import exp
+
+    name = type(node).__name__
+    if isinstance(node, exp.Anonymous):
+        return f"the function {node.name} is not known to be harmless"
+    if name in _NODES:
+        return ""
+    if not isinstance(node, exp.Func):
+        return f"{name} is more than a plain SELECT"
+    if node.sql_name().lower() in _FUNCTIONS or name.lower() in _FUNCTIONS:
+        return ""
+    return f"the function {node.sql_name()} is not known to be harmless"
