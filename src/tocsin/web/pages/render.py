@@ -21,6 +21,8 @@ from tocsin.base.durations import say_duration
 from tocsin.web.context import context_of
 from tocsin.web.guard import Scope, caller_of
 from tocsin.web.pages import saying
+from tocsin.web.pages.reader import Reader
+from tocsin.web.pages.views.markdown import inline
 
 if TYPE_CHECKING:
     from fastapi import Request
@@ -87,7 +89,7 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     made.globals.update(static=static_url, counted=saying.counted, number=saying.number)
-    made.filters.update(capital=saying.capital, initials=saying.initials)
+    made.filters.update(capital=saying.capital, initials=saying.initials, inline=inline)
     return made
 
 
@@ -116,15 +118,19 @@ class Pen:
         )
 
     def time(self, instant: datetime, form: str = "hm") -> Markup:
-        """Return an instant; ``form`` is "hm", "hms", "day" or "event" (a day once it is old)."""
+        """Return an instant.
+
+        ``form`` is "hm", "hms" or "day"; "event" (hms) and "when" (hm) tell the day once it is old.
+        """
         utc = instant.astimezone(UTC)
         told = {
             "hm": f"{utc:%H:%M}",
             "hms": f"{utc:%H:%M:%S}",
             "day": f"{utc.day} {utc:%B %Y}",
             "event": f"{utc:%H:%M:%S}",
+            "when": f"{utc:%H:%M}",
         }[form]
-        if form == "event" and abs((self.at - utc).total_seconds()) > 64_800:
+        if form in ("event", "when") and abs((self.at - utc).total_seconds()) > 64_800:
             told = f"{utc.day} {utc:%b %H:%M}"
         return Markup('<time datetime="{}" title="{}" data-f="{}">{}</time>').format(
             _iso(utc), f"{utc.day} {utc:%b %Y %H:%M:%S} UTC", form, told
@@ -188,19 +194,6 @@ class Pen:
 
 def _iso(instant: datetime) -> str:
     return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-class Reader:
-    """Who reads the page. ``name`` is empty for somebody who is not signed in."""
-
-    def __init__(self, name: str, *, may_respond: bool) -> None:
-        """Describe a reader by the name on the timeline."""
-        self.name = name
-        self.may_respond = may_respond
-
-    def is_(self, name: str) -> bool:
-        """Say whether this name is the reader's own."""
-        return bool(self.name) and name.casefold() == self.name.casefold()
 
 
 def reader_of(request: Request) -> Reader:

@@ -18,7 +18,7 @@ from tocsin.web.context import Context, context_of
 from tocsin.web.errors import Problem
 from tocsin.web.guard import PUBLIC, Scope, allow, caller_of
 from tocsin.web.pages import entrance, forms, live
-from tocsin.web.pages.render import Reader, reader_of, show
+from tocsin.web.pages.render import reader_of, show
 from tocsin.web.pages.views.acknowledge import acknowledging
 from tocsin.web.pages.views.board import board
 from tocsin.web.pages.views.book import book_view
@@ -27,7 +27,7 @@ from tocsin.web.pages.views.postmortem import paper
 from tocsin.web.pages.views.room import room
 
 if TYPE_CHECKING:
-    from tocsin.core.policy import Policy
+    from tocsin.core.policy import Finding, Policy
     from tocsin.core.state import IncidentState
     from tocsin.store.connection import Connection
 
@@ -69,7 +69,7 @@ async def get_board(request: Request) -> Response:
         ended,
         policies.get,
         context.book.current.policy,
-        context.book.findings,
+        _to_mend(context),
         context.directory,
         lambda revision: _citer(context, revision),
         reader_of(request),
@@ -327,9 +327,8 @@ async def _show_ack(request: Request, token: str, refusal: str = "") -> Response
             state = await incidents.get(connection, read[0])
             policy = await context.book.fetch(connection, state.revision) if state else None
         if state is not None:
-            nobody = Reader("", may_respond=False)
             cite = _citer(context, state.revision)
-            view = acknowledging(state, read[1], policy, cite, nobody, at)
+            view = acknowledging(state, read[1], policy, cite, at)
     status = 404 if view is None else 409 if refusal else 200
     return show(request, "ack.html", at, status, ack=view, token=token, refusal=refusal)
 
@@ -350,6 +349,12 @@ async def _until_decided(context: Context, incident: str) -> None:
             if await incidents.get(connection, incident) is not None:
                 return
         await asyncio.sleep(_LOOK_EVERY_S)
+
+
+def _to_mend(context: Context) -> list[Finding]:
+    """Return the findings, those about people first: an unheld role hurts more than a flag."""
+    about_words = set(context.book.current.findings)
+    return sorted(context.book.findings, key=lambda finding: finding in about_words)
 
 
 def _citer(context: Context, revision: str) -> Citer:

@@ -58,6 +58,11 @@ def channel(kind: str) -> str:
     return _CHANNELS.get(kind, kind)
 
 
+def contact(kind: str) -> str:
+    """Return a kind of contact inside a sentence: "Slack", "e-mail"."""
+    return {"slack": "Slack", "email": "e-mail", "sms": "SMS"}.get(kind, kind)
+
+
 def ago(then: datetime, at: datetime) -> str:
     """Return "48 s ago", "3 days ago"; "now" for what lies less than a second back or ahead."""
     return f"{say_duration(at - then)} ago" if (at - then).total_seconds() >= 1 else "now"

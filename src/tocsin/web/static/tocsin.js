@@ -20,6 +20,7 @@
     hm: (t) => hm.format(t),
     hms: (t) => hms.format(t),
     day: (t) => day.format(t),
+    when: (t) => Math.abs(now() - t) > 64800e3 ? dayHm.format(t).replace(",", "") : hm.format(t),
     event: (t) => Math.abs(now() - t) > 64800e3 ? dayHm.format(t).replace(",", "") : hms.format(t),
   };
   const put = (node, text) => { if (node.textContent !== text) node.textContent = text; };

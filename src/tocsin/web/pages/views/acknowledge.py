@@ -9,6 +9,7 @@ import msgspec
 
 from tocsin.core.timers import upcoming
 from tocsin.web.pages import saying
+from tocsin.web.pages.reader import Reader
 from tocsin.web.pages.views.parts import (
     Citer,
     Mark,
@@ -25,7 +26,6 @@ from tocsin.web.pages.views.parts import (
 if TYPE_CHECKING:
     from tocsin.core.policy import Policy
     from tocsin.core.state import IncidentState, Page
-    from tocsin.web.pages.render import Reader
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -57,13 +57,14 @@ class Acknowledging(msgspec.Struct, frozen=True):
 
 
 def acknowledging(
-    state: IncidentState, key: str, policy: Policy | None, cite: Citer, reader: Reader, at: datetime
+    state: IncidentState, key: str, policy: Policy | None, cite: Citer, at: datetime
 ) -> Acknowledging | None:
     """Return the page for the person of page ``key``; None if the incident has no such page."""
     page = state.pages.get(key)
     if page is None:
         return None
-    comes = [next_of(state, coming, cite, at) for coming in upcoming(state)]
+    reader = Reader(page.name, may_respond=False)
+    comes = [next_of(state, coming, cite, reader, at) for coming in upcoming(state)]
     own = [n for n in comes if n.name == f"repeat/{key}"]
     stand, since, by = _stand(state, page)
     return Acknowledging(

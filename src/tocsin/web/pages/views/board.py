@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from tocsin.core.policy import Finding, Policy
     from tocsin.core.state import IncidentState
     from tocsin.core.surroundings import Directory
-    from tocsin.web.pages.render import Reader
+    from tocsin.web.pages.reader import Reader
 
 ROWS_A_PAGE = 50
 _MENDED_MAX = 5
@@ -196,7 +196,7 @@ def _row(
     state: IncidentState, policy: Policy | None, cite: Citer, reader: Reader, at: datetime
 ) -> Row:
     waiting = needs(state, reader)
-    comes = [next_of(state, coming, cite, at) for coming in upcoming(state)]
+    comes = [next_of(state, coming, cite, reader, at) for coming in upcoming(state)]
     reason = reason_of(state.grade, cite, reader)
     return Row(
         id=state.id,

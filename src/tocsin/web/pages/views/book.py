@@ -15,6 +15,7 @@ from tocsin.base.durations import say_duration
 from tocsin.core.policy import Clock, Level, LineStatus, StepKind, Urgency
 from tocsin.core.timers import say_roles
 from tocsin.web.pages import saying
+from tocsin.web.pages.views.markdown import inline, whole_words
 from tocsin.web.pages.views.parts import Cite, Citer, Mark, mark_of
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ _HEADING = re.compile(r"^ {0,3}(#{1,6})\s+(.*?)\s*#*\s*$")
 _ITEM = re.compile(r"^(\s*)([-*+]|\d+[.)])\s+(.*)$")
 _TASK = re.compile(r"^\[([ xX])\]\s+")
 _FENCE = re.compile(r"^\s*(`{3,}|~{3,})")
-_INLINE = re.compile(r"(`+)(?P<code>.+?)\1|\*\*(?P<strong>.+?)\*\*")
 _REVISION_CHARACTERS = 12
 
 # A note stands beside its line, in a margin of this many characters a line; where the next note is
@@ -180,31 +180,6 @@ def book_view(
         finding_count=sum(len(line.findings) for line in noted),
         first_finding=noted[0].anchor if noted else "",
     )
-
-
-def inline(text: str) -> Markup:
-    """Return a line of Markdown with its bold and code drawn, and everything else as it stands."""
-    parts, end = [], 0
-    for match in _INLINE.finditer(text):
-        parts.append(Markup("{}").format(text[end : match.start()]))
-        if match["code"] is not None:
-            parts.append(Markup("<code>{}</code>").format(whole_words(match["code"])))
-        else:
-            parts.append(Markup("<strong>{}</strong>").format(match["strong"]))
-        end = match.end()
-    parts.append(Markup("{}").format(text[end:]))
-    return Markup("").join(parts)
-
-
-def whole_words(command: str) -> Markup:
-    """Return a command in which no line break can follow the hyphen of an option."""
-    words = [
-        Markup("<i>{}</i>").format(word)
-        if "-" in word or "/" in word
-        else Markup("{}").format(word)
-        for word in command.split(" ")
-    ]
-    return Markup(" ").join(words)
 
 
 def _sentence(counts: Mapping[LineStatus, int]) -> str:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tocsin.core.policy import Policy
     from tocsin.core.state import Grade, IncidentState, Page
     from tocsin.core.timers import Upcoming
-    from tocsin.web.pages.render import Reader
+    from tocsin.web.pages.reader import Reader
 
 _MARK_CHARACTERS = 3
 _MARK_CHARACTERS_MAX = 10
@@ -57,7 +57,8 @@ class Next(msgspec.Struct, frozen=True):
     """What happens next, as a sentence that begins with its verb.
 
     ``act`` is the part that is bold, ``rest`` what follows it. ``gone_s`` of ``whole_s`` seconds
-    have passed. ``waits_for`` is set while it is held.
+    have passed. ``waits_for`` is set while it is held; ``own`` says that it reaches
+    the reader.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Next(msgspec.Struct, frozen=True):
     cite: Cite | None
     waits_for: str
     quiet: bool
+    own: bool
     gone_s: int
     whole_s: int
 
@@ -160,11 +162,16 @@ def settled_by_another(state: IncidentState, page: Page) -> bool:
     )
 
 
-def next_of(state: IncidentState, coming: Upcoming, cite: Citer, at: datetime) -> Next:
+def next_of(
+    state: IncidentState, coming: Upcoming, cite: Citer, reader: Reader, at: datetime
+) -> Next:
     """Return one upcoming thing as the screens show it."""
-    act, rest = coming.sentence, ""
+    page = state.pages.get(coming.name.removeprefix("repeat/"))
+    own = coming.name.startswith("repeat/") and page is not None and reader.is_(page.name)
+    sentence = "pages you again unless you acknowledge" if own else coming.sentence
+    act, rest = sentence, ""
     for joint in (" unless ", ": "):
-        head, found, tail = coming.sentence.partition(joint)
+        head, found, tail = sentence.partition(joint)
         if found:
             act, rest = head, found + tail
             break
@@ -181,14 +188,15 @@ def next_of(state: IncidentState, coming: Upcoming, cite: Citer, at: datetime) -
         cite=cite(coming.source),
         waits_for=coming.waits_for,
         quiet=quiet,
+        own=own,
         gone_s=max(0, int((at - began).total_seconds())),
         whole_s=max(1, int((coming.due_at - began).total_seconds())),
     )
 
 
 def soonest(upcoming: Sequence[Next]) -> Next | None:
-    """Return what happens first; what is held comes only after what is not."""
-    return min(upcoming, key=lambda n: (bool(n.waits_for), n.due_at), default=None)
+    """Return what happens first, to the reader if to anybody; what is held comes last."""
+    return min(upcoming, key=lambda n: (bool(n.waits_for), n.due_at, not n.own), default=None)
 
 
 def reason_of(grade: Grade | None, cite: Citer, reader: Reader) -> Reason:

@@ -29,7 +29,7 @@ _TAGS = {"p", "ul", "ol", "li", "strong", "em", "code", "pre", "blockquote", "br
 _BLANK_HTML = f"<em>{BLANK.strip('*')}</em>"
 _BLANK_MARK = '<span class="todo-mark">a person fills this in</span>'
 _TASK = re.compile(r"<li>(<p>)?\[ \] ")
-_CITED = re.compile(r"\(L(\d{1,6})\)")
+_CITED = re.compile(r"\((L\d{1,6}(?:, L\d{1,6})*)\)")
 _NUMBERED = re.compile(r"^\d+\.\s+")
 
 
@@ -63,7 +63,8 @@ def paper(
     lines = _lines_of(policy)
     sections: list[list[Part]] = []
     for tag, heading, body in _split(markdown):
-        source = lines.get(_NUMBERED.sub("", heading).casefold())
+        heading = _NUMBERED.sub("", heading)
+        source = lines.get(heading.casefold())
         part = Part(tag, heading, cite(source), source.line if source else 0, _draw(body))
         if tag == "h3" and sections:
             sections[-1].append(part)
@@ -119,8 +120,14 @@ def _draw(body: str) -> Markup:
     html = nh3.clean(_MARKDOWN.render(body), tags=_TAGS, attributes={})
     html = html.replace(_BLANK_HTML, _BLANK_MARK)
     html = _TASK.sub(r'<li class="task">\1', html)
-    html = _CITED.sub(r'<a class="cite" href="/runbook#L\1">L\1</a>', html)
+    html = _CITED.sub(_link_lines, html)
     return Markup(html)  # noqa: S704 - sanitised above
+
+
+def _link_lines(match: re.Match[str]) -> str:
+    return " ".join(
+        f'<a class="cite" href="/runbook#{line}">{line}</a>' for line in match[1].split(", ")
+    )
 
 
 def _stats(state: IncidentState, at: datetime) -> tuple[tuple[str, str], ...]:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from tocsin.core.policy import Command, Play, Policy, Step
     from tocsin.core.state import IncidentAlert, IncidentState, Page
     from tocsin.core.surroundings import Directory
-    from tocsin.web.pages.render import Reader
+    from tocsin.web.pages.reader import Reader
 
 ENTRIES_SHOWN = 100
 ALERTS_SHOWN = 20
@@ -101,11 +101,10 @@ class Asked(msgspec.Struct, frozen=True):
     header: str
     title: str
     cite: Cite | None
-    facts: tuple[tuple[str, str], ...]
+    text: str
     verb: str
     action: str
     due: Next | None
-    hint: str
 
 
 class CommandView(msgspec.Struct, frozen=True):
@@ -256,7 +255,7 @@ def room(
     shown = [entry for entry, of in entries if kind not in KINDS or of == kind]
     shown.reverse()
     hidden = 0 if everything else max(0, len(shown) - ENTRIES_SHOWN)
-    comes = tuple(next_of(state, coming, cite, at) for coming in upcoming(state))
+    comes = tuple(next_of(state, coming, cite, reader, at) for coming in upcoming(state))
     opened = state.opened_at or at
     play = policy.play(state.play)
     return Room(
@@ -331,15 +330,16 @@ def _asked(
             header="You are paged" if mine else "Nobody has acknowledged it",
             title="Take it, so that everybody knows somebody has it",
             cite=cite(first.source),
-            facts=(
-                ("Paged", saying.capital(names)),
-                ("Stops", "Your repeated pages" if mine else "Repeated pages to all of them"),
-                ("Goes on", "Whatever waits for it to be resolved"),
-            ),
+            text=(
+                "It stops your repeated pages."
+                if mine
+                else f"{saying.capital(names)} {'is' if len(waiting) == 1 else 'are'} paged; it"
+                " stops the repeated pages to them."
+            )
+            + " What waits for it to be resolved goes on.",
             verb="Acknowledge",
             action="acknowledge",
             due=repeat if repeat and not repeat.waits_for else None,
-            hint="",
         )
     all_clear = bool(state.alerts) and not any(alert.firing for alert in state.alerts.values())
     if state.phase is Phase.MONITORING or (state.is_open and all_clear):
@@ -351,11 +351,11 @@ def _asked(
             if quiet
             else "Say that it is over",
             cite=None,
-            facts=(("Then", "Channels that were told hear that it is resolved"),),
+            text="Nobody is paged any more, and the channels that were told hear that it is over."
+            " If it fires again it opens again by itself.",
             verb="Resolve",
             action="resolve",
             due=quiet,
-            hint="If it fires again it opens again by itself, and the clocks start anew.",
         )
     return None
 
@@ -530,7 +530,9 @@ def _reached(
         return "bad", "circle-x", "Not reached: every contact failed", None
     person = directory.people.get(page.person)
     contacts = person.contacts if person else ()
-    via = f" by {contacts[page.contact].kind}" if page.contact < len(contacts) else ""
+    via = ""
+    if page.contact < len(contacts):
+        via = f" by {saying.contact(contacts[page.contact].kind)}"
     if page.urgency is Urgency.NOTICE:
         return "quiet", "send", f"Told{via}", page.delivered_at or page.asked_at
     if page.delivered_at is not None:
@@ -554,7 +556,7 @@ def _alert(alert: IncidentAlert) -> AlertView:
     if alert.stale:
         reading = f"{origin}, not sent again in time, which is not resolved"
         return AlertView(alert.title, "warn", reading)
-    return AlertView(alert.title, "bad", f"{origin}, firing, {signals}")
+    return AlertView(alert.title, "", f"{origin}, firing, {signals}")
 
 
 def _alerts_heading(state: IncidentState) -> str:
