@@ -297,6 +297,16 @@ class TestMonitoring:
 
 
 class TestDeduplication:
+    def test_an_alert_that_fires_anew_after_its_incident_was_resolved_opens_another(self):
+        w = world()
+        w.receive(signal(severity="P1"))
+        w.act(INC, ResolvedByPerson("Ona"))
+        w.advance(at(5))
+        w.receive(signal(severity="P1"))
+        assert list(w.incidents) == [INC], "sent again with its old start: still the one resolved"
+        w.receive(signal(severity="P1", starts=at(5)))
+        assert list(w.incidents) == [INC, "INC-2"]
+
     def test_the_same_alert_again_changes_nothing(self):
         w = world()
         w.receive(signal(severity="P1"))

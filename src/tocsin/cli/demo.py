@@ -121,6 +121,7 @@ class _Story:
         await self.tocsin.aclose()
 
     async def run(self, folder: Path) -> None:
+        await self._clear_table()
         await self.backend.get("/")
         self._act("The backend answers. Now it is broken on purpose.")
         await self.backend.post("/break")
@@ -147,6 +148,16 @@ class _Story:
         file.write_text(response.text, encoding="utf-8")
         self.console.print()
         self.console.print(f"Post-mortem written: {file}", style="bold")
+
+    async def _clear_table(self) -> None:
+        """Resolve what an interrupted demo left open in this folder, so that this one begins."""
+        found = await self.tocsin.get("/api/v1/incidents", params={"service": "backend"})
+        for incident in found.raise_for_status().json()["incidents"]:
+            if incident["phase"] not in ("resolved", "reviewed"):
+                self._act(f"An earlier demo left {incident['id']} open. It is resolved first.")
+                self.incident = incident["id"]
+                await self._post("resolve", because="left over from an earlier demo")
+        self.incident = ""
 
     async def watch(self) -> None:
         """Ask the backend for its health, and post alerts as Prometheus would."""
@@ -182,8 +193,8 @@ class _Story:
         """Wait for the page of that role at the backend's pager; return its link."""
         while True:
             for page in (await self.backend.get("/pages")).json():
-                link = page.get("links", {}).get("acknowledge", "")
-                if page.get("incident", {}).get("id") == self.incident and link:
+                link = page["links"]["acknowledge"]
+                if page["incident"] == self.incident and link:
                     await self._narrate()
                     return str(link)
             await asyncio.sleep(0.05)

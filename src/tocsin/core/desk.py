@@ -141,10 +141,12 @@ class _Turn:
         if known is not None and known.firing and not known.stale:
             # The same alert sent again. Its end is written through by intake; only a change of
             # its start or of its silence is news.
-            same = known.signal.starts_at == signal.starts_at and known.muted_by == muted_by
-            if same:
+            same_start = known.signal.starts_at == signal.starts_at
+            if same_start and known.muted_by == muted_by:
                 return
-            if muted_by is None and known.incident is None:
+            # It ended and fires anew, unseen by us, after its incident was resolved: a new one.
+            is_new = not same_start and known.incident != self.state.incident
+            if muted_by is None and (known.incident is None or is_new):
                 self._join(signal)
             else:
                 self._place(signal, known.incident, firing=True, muted_by=muted_by)

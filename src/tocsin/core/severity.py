@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from tocsin.core.policy import Play, Policy, Severity
     from tocsin.core.surroundings import Tuning
 
+# A criterion decides whom to wake, so the signal must say nearly all of it.
+_CRITERION_MATCH_MIN = 0.7
 # A scenario's heading is the team's own summary, so a little less than a full match will do.
-_PLAY_MATCH_MIN = 0.55
+_PLAY_MATCH_MIN = 0.5
 _LABELS = ("severity", "priority", "level")
 _YES = frozenset({"1", "true", "yes"})
 _BREACH = frozenset({"security_breach", "security-breach", "breach"})
@@ -118,9 +120,9 @@ def match_play(policy: Policy, text: str) -> PlayMatch | None:
         score = max([m.score for _, m in hits] + [named.score])
         if score < MATCH_MIN:
             continue
-        # Of two scenarios that fit equally well, the one with more of its symptoms seen is meant.
-        score += 0.1 * len(hits)
         words = dict.fromkeys([w for _, m in hits for w in m.words] + list(named.words))
+        # Of two that fit equally well, the one with more symptoms, then more words, is meant.
+        score += 0.1 * len(hits) + 0.02 * len(words)
         if best is None or score > best.score:
             sources = tuple(s.source for s, _ in hits)
             best = PlayMatch(play.name, play.source, sources, tuple(words), score)
@@ -145,7 +147,7 @@ def _by_name(policy: Policy, name: str) -> Severity | None:
 
 
 def _best_criterion(
-    policy: Policy, said: Mapping[str, str], at_least: float = MATCH_MIN
+    policy: Policy, said: Mapping[str, str], at_least: float = _CRITERION_MATCH_MIN
 ) -> tuple[Severity, Source, Match] | None:
     """Return the best criterion at or above the threshold; of equals, the worse level's."""
     lexicon = _lexicon(policy)
@@ -162,11 +164,10 @@ def _grade_play(policy: Policy, play: Play) -> tuple[Severity, Source] | None:
     declared = policy.severity(play.severity) if play.severity else None
     if declared is not None:
         return declared, play.source
-    for text in (play.name, *(s.text for s in play.symptoms)):
-        found = _best_criterion(policy, concepts(text), _PLAY_MATCH_MIN)
-        if found is not None:
-            return found[0], found[1]
-    return None
+    named = _best_criterion(policy, concepts(play.name), _PLAY_MATCH_MIN)
+    seen = (_best_criterion(policy, concepts(symptom.text)) for symptom in play.symptoms)
+    found = named or next((match for match in seen if match is not None), None)
+    return None if found is None else (found[0], found[1])
 
 
 @lru_cache(maxsize=16)

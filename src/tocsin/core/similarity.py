@@ -22,25 +22,23 @@ _QUALIFIER_PENALTY = 0.6
 _GENERIC_WEIGHT = 0.4
 
 _TOKEN = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+(?:xx)?|\d+", re.ASCII)
-_NEGATION = re.compile(r"\bnon[- ]?(?=[a-z])", re.IGNORECASE)
+_NEGATION = re.compile(r"\b(?:non[- ]?|not )(?=[a-z])", re.IGNORECASE)
 _STOP_WORDS = """
 a an and are as at be been being by for from has have if in into is it its more most no not of on or
 over per than that the their them then there this to was were with within when while which who
-affect affecting facing cause causing return returning returned see seen show showing log logs
-last minute minutes min second seconds since above below value alert
+affect affecting facing cause causing return returns returning returned see seen show showing log logs
+last minute minutes min our we us they you your any second seconds since above below value alert
 """
 _STOP = frozenset(_STOP_WORDS.split())
 _QUALIFIERS = frozenset(
     {"complete", "partial", "minor", "major", "noncritical", "nonuser", "cosmetic"}
 )
-# "Issues", "errors", "failures": nearly every line has one, so it says little about which line.
-_GENERIC = frozenset({"issue"})
 _SYNONYMS: tuple[tuple[str, ...], ...] = (
-    ("complete", "all", "every", "total", "entire", "full", "fully", "completely", "nothing"),
+    ("complete", "all", "every", "total", "entire", "full", "fully", "completely", "everything", "nothing"),
     ("partial", "some", "partially", "several"),
-    ("minor", "slight", "small"),
+    ("minor", "slight", "slightly", "small"),
     ("outage", "down", "unavailable", "unreachable", "offline", "crash", "dead", "downtime", "absent"),
-    ("issue", "problem", "failure", "fail", "error", "fault", "exception", "degradation", "degrade", "unhealthy"),
+    ("issue", "problem", "failure", "fail", "error", "fault", "exception", "degradation", "degrade", "unhealthy", "flaw", "trouble"),
     ("500", "5xx", "http500", "502", "503"),
     ("database", "db", "postgres", "postgresql", "mysql", "mariadb", "sql"),
     ("connection", "connect", "connectivity", "connected"),
@@ -68,13 +66,14 @@ _SYNONYMS: tuple[tuple[str, ...], ...] = (
 
 def stem(word: str) -> str:
     """Return a word without the endings that do not change what it is about."""
-    for ending, put in (
-        ("ies", "y"), ("ations", "ate"), ("ation", "ate"), ("ings", ""), ("ing", ""), ("ures", "ure"),
-        ("sses", "ss"), ("ness", ""), ("ally", "al"), ("ions", "ion"), ("ed", ""), ("s", ""),
-    ):  # fmt: skip
-        if word.endswith(ending) and len(word) - len(ending) >= 3 and not word.endswith("ss"):
-            return word[: -len(ending)] + put
-    return word
+    if not word.endswith("ss"):
+        for ending in ("ations", "ation", "ings", "ing", "ness", "ed", "s"):
+            if word.endswith(ending) and len(word) - len(ending) >= 3:
+                word = word.removesuffix(ending)
+                break
+    if word.endswith("ie"):
+        return word[:-2] + "y"
+    return word.removesuffix("e") if len(word) > 4 else word
 
 
 def _canonical() -> dict[str, str]:
@@ -86,6 +85,8 @@ def _canonical() -> dict[str, str]:
 
 
 _CANON = _canonical()
+# "Issues", "errors", "failures": nearly every line has one, so it says little about which line.
+_GENERIC = frozenset({stem("issue")})
 _QUALIFIER_CONCEPTS = frozenset(_CANON.get(stem(word), stem(word)) for word in _QUALIFIERS)
 
 
@@ -128,6 +129,12 @@ class Lexicon:
 
         ``signal`` is what ``concepts`` gave for the signal's text.
         """
+        return max(
+            (self._compare(reading, signal) for reading in _readings(line)),
+            key=lambda match: match.score,
+        )
+
+    def _compare(self, line: str, signal: Mapping[str, str]) -> Match:
         wanted = concepts(line)
         if not wanted:
             return Match(0.0, ())
@@ -144,6 +151,17 @@ class Lexicon:
     def _weight(self, concept: str) -> float:
         weight = self._weights.get(concept, self._rarest)
         return weight * _GENERIC_WEIGHT if concept in _GENERIC else weight
+
+
+def _readings(line: str) -> list[str]:
+    """Return what a line can mean: "data loss or corruption" is either of the two, or both."""
+    words = line.split()
+    found = [line]
+    for at, word in enumerate(words):
+        if word.casefold() == "or" and 0 < at < len(words) - 1:
+            found.append(" ".join(words[:at] + words[at + 2 :]))
+            found.append(" ".join(words[: at - 1] + words[at + 1 :]))
+    return found
 
 
 def signal_text(title: str, labels: Mapping[str, str], annotations: Mapping[str, str]) -> str:

@@ -125,6 +125,7 @@ class Engine:
             group.create_task(self._sweep(stop))
             listening = group.create_task(self._listen())
             await stop.wait()
+            self._wake.set()
             listening.cancel()
 
     def wake(self, names: Iterable[str] = ()) -> None:
