@@ -413,10 +413,13 @@ async def _load(context: Context, incident: str) -> IncidentState | None:
 
 
 async def _filed_under(context: Context, fingerprint: str) -> str | None:
+    """Return the incident of a signal once both its desk and the incident itself know it."""
     async with context.database.reading() as connection:
-        found = await alerts.load(connection, [fingerprint])
-    record = found.get(fingerprint)
-    return record.incident if record else None
+        record = (await alerts.load(connection, [fingerprint])).get(fingerprint)
+        if record is None or record.incident is None:
+            return None
+        state = await incidents.get(connection, record.incident)
+    return record.incident if state else None
 
 
 async def _eventually(look: Callable[[], Awaitable[_Found | None]]) -> _Found | None:

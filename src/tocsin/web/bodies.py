@@ -52,8 +52,6 @@ async def read_shape(request: Request, shape: type[_Shape]) -> _Shape:
         raise Problem(422, f"{str(error).rstrip('.')}.", _fields(shape)) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Problem(400, f"The body is not JSON: {str(error).rstrip('.')}.") from error
-    except RecursionError as error:
-        raise Problem(400, "The body is nested too deeply to be read.") from error
     if b"\\u0000" in body:
         _refuse_nul(found)
     return found

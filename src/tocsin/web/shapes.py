@@ -7,7 +7,7 @@ something; they are null where no line did.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -243,7 +243,7 @@ class RunbookAnswer(msgspec.Struct, frozen=True):
     findings: tuple[FindingAnswer, ...]
     ledger: dict[str, int]
     refused: RefusedRunbook | None
-    policy: dict[str, object]
+    policy: dict[str, Any]
 
 
 class ErrorDetail(msgspec.Struct, frozen=True):
