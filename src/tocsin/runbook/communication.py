@@ -33,12 +33,14 @@ _AUDIENCE = re.compile(
     r"\b(?:notify|inform|tell|tells|message|write to|reach|reaches|goes to|sent to|send to|mail to|update)\s+"
     r"(?:(?:all|the|our|affected|every)\s+)*"
     r"(?P<who>(?!(?:for|during|on|in|when|about|as|if|with|at|every)\b)[a-z][\w-]*(?:\s+(?!(?:for|during|on|in|when"
-    r"|about|as|if|by|via|with|every|at|of|and|or|only|about)\b)[a-z][\w-]*)?)",
+    r"|about|as|if|by|via|with|every|at|of|and|or|only)\b)[a-z][a-z-]*(?!\w))?)",
     re.IGNORECASE,
 )
 _EXTERNAL = re.compile(r"external|customer|public|outside|users?\b|client", re.IGNORECASE)
 _INTERNAL = re.compile(r"internal|inside|\bteam\b|\bstaff\b|company", re.IGNORECASE)
-_EVERY = re.compile(r"\bevery\s+(?=\d|an?\b|half|[a-z]+ (?:min|hour))", re.IGNORECASE)
+_EVERY = re.compile(
+    r"\bevery\s+(?=\d|an?\b|half|hour|day|minute|[a-z]+[ -](?:min|hour|day))", re.IGNORECASE
+)
 _HOURLY = re.compile(r"\bhourly\b", re.IGNORECASE)
 _DAILY = re.compile(r"\bdaily\b", re.IGNORECASE)
 _RHYTHM_WANTED = re.compile(
@@ -207,7 +209,11 @@ def _target_of(words: str, channel: str) -> str | None:
 
 def _cadence_of(words: str) -> int | None:
     if every := _EVERY.search(words):
-        found = find_duration(words[every.end() :])
+        following = words[every.end() :]
+        # "every hour" names no number; it is one.
+        found = find_duration(following)
+        if found is None or found[1] > 0:
+            found = find_duration(f"1 {following}")
         return round(found[0].total_seconds()) if found else None
     if _HOURLY.search(words):
         return 3600

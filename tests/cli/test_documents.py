@@ -1,0 +1,171 @@
+"""``tocsin check``, ``compile`` and ``init``, as a person and a program call them."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from tocsin.cli import documents
+from tocsin.core.surroundings import Directory
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "neurocred" / "incident-response.md"
+BROKEN = "# R\n\n## Severity\n\n### P0 - Worst\n- x\n\n### P0 - Best\n- y\n\n### P1\n- z\n"
+FINDING = re.compile(r"^(?P<place>.+:\d+:\d+) (?P<code>T\d{3}) (?P<message>\S.*)$")
+
+
+def run(*words, directory_of=None):
+    app = typer.Typer()
+    documents.register(app, directory_of)
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def written(tmp_path, text, name="runbook.md"):
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_check_prints_place_code_message_and_remedy_and_counts():
+    result = run("check", EXAMPLE)
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    first = next(i for i, line in enumerate(lines) if " T107 " in line)
+    assert FINDING.match(lines[first])["place"] == f"{EXAMPLE}:84:33"
+    assert lines[first + 1].startswith("    ")
+    assert re.fullmatch(r"0 errors, \d+ warnings, \d+ notes\.", lines[-1])
+
+
+def test_check_exits_with_one_when_the_runbook_cannot_come_into_force(tmp_path):
+    result = run("check", written(tmp_path, BROKEN))
+    assert result.exit_code == 1
+    assert "T101" in result.stdout
+    assert "1 error," in result.stdout
+
+
+def test_check_prints_json_for_programs(tmp_path):
+    result = run("check", written(tmp_path, BROKEN), "--format", "json")
+    assert result.exit_code == 1
+    [finding] = [f for f in json.loads(result.stdout)["findings"] if f["level"] == "error"]
+    assert set(finding) == {"code", "level", "file", "line", "column", "message", "remedy"}
+    assert (finding["code"], finding["line"]) == ("T101", 8)
+
+
+def test_check_asks_the_settings_who_is_who():
+    without = json.loads(run("check", EXAMPLE, "--format", "json").stdout)["findings"]
+    bare = run("check", EXAMPLE, "--format", "json", directory_of=lambda _: Directory())
+    found = [f["code"] for f in json.loads(bare.stdout)["findings"]]
+    assert "T140" in {f["code"] for f in without}
+    assert "T140" not in found
+    assert found.count("T141") == 4
+    assert found.count("T132") == 2
+    assert found.count("T137") == 1
+
+
+def test_the_ledger_prints_every_line_with_its_account():
+    result = run("check", EXAMPLE, "--ledger")
+    text = EXAMPLE.read_text(encoding="utf-8")
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            assert re.search(rf"^\w+ +{number} {re.escape(line)}  \[.+\]$", result.stdout, re.M)
+    assert "\x1b" not in result.stdout
+    assert re.search(r"^\d+ lines: \d+ automated, \d+ human, ", result.stdout, re.M)
+    assert "^ T107" in result.stdout
+
+
+def test_the_ledger_is_in_the_json_when_asked_for():
+    value = json.loads(run("check", EXAMPLE, "--ledger", "--format", "json").stdout)
+    assert {"file", "line", "status", "rule"} == set(value["ledger"][0])
+
+
+def test_compile_prints_the_policy():
+    result = run("compile", EXAMPLE, "--format", "json")
+    assert result.exit_code == 0
+    value = json.loads(result.stdout)
+    assert [s["level"] for s in value["severities"]] == ["P0", "P1", "P2", "P3"]
+    assert len(value["plays"]) == 4
+
+
+def test_compile_of_a_runbook_with_errors_says_so_and_exits_with_one(tmp_path):
+    result = run("compile", written(tmp_path, BROKEN), "--format", "json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["severities"]
+    assert "T101" in result.stderr
+
+
+def test_a_folder_is_read_whole(tmp_path):
+    written(tmp_path, EXAMPLE.read_text(encoding="utf-8"), "process.md")
+    (tmp_path / "alerts").mkdir()
+    written(tmp_path, "# Full\n\n## Meaning\n\nx\n\n## Mitigation\n\ny\n", "alerts/Full.md")
+    value = json.loads(run("compile", tmp_path).stdout)
+    assert value["plays"][0]["name"] == "Full"
+    assert len(value["plays"]) == 5
+
+
+@pytest.mark.parametrize("command", ["check", "compile"])
+def test_what_cannot_be_read_is_one_line_and_exit_code_two(tmp_path, command):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    latin = tmp_path / "latin.md"
+    latin.write_bytes("# caf\xe9\n".encode("latin-1"))
+    for path, said in ((tmp_path / "no.md", "no such"), (empty, "no Markdown"), (latin, "UTF-8")):
+        result = run(command, path)
+        assert result.exit_code == 2
+        assert result.stdout == ""
+        [line] = result.stderr.splitlines()
+        assert str(path) in line
+        assert said in line
+
+
+def test_init_writes_a_runbook_that_has_nothing_to_complain_about(tmp_path):
+    target = tmp_path / "new"
+    result = run("init", target)
+    assert result.exit_code == 0
+    assert "tocsin check" in result.stdout
+    assert "tocsin serve" in result.stdout
+    checked = run("check", target, "--format", "json", directory_of=_settings_beside)
+    assert json.loads(checked.stdout)["findings"] == []
+
+
+def test_init_never_overwrites(tmp_path):
+    run("init", tmp_path)
+    mine = written(tmp_path, "mine", "incident-response.md")
+    (tmp_path / "tocsin.toml").unlink()
+    result = run("init", tmp_path)
+    assert result.exit_code == 2
+    assert str(mine) in result.stderr
+    assert mine.read_text() == "mine"
+    assert not (tmp_path / "tocsin.toml").exists()
+
+
+def test_the_example_settings_name_everybody_the_example_runbook_names():
+    found = json.loads(
+        run("check", EXAMPLE, "--format", "json", directory_of=_settings_beside).stdout
+    )["findings"]
+    assert not {"T132", "T137", "T140", "T141", "T142"} & {f["code"] for f in found}
+
+
+def test_checking_starts_neither_the_parsers_nor_the_server_for_nothing(tmp_path):
+    code = (
+        "import sys; from tocsin.runbook import compile_runbook;"
+        "compile_runbook({'x.md': '# R\\n\\n## Severity\\n\\n### P0\\n- x\\n\\n### P1\\n- y\\n'});"
+        "print([m for m in ('sqlglot', 'tree_sitter', 'asyncpg', 'fastapi') if m in sys.modules])"
+    )
+    src = Path(documents.__file__).parents[2]
+    told = subprocess.run(
+        [sys.executable, "-c", code], env={"PYTHONPATH": str(src)}, capture_output=True, check=True
+    )
+    assert told.stdout.strip() == b"[]"
+
+
+def _settings_beside(runbook):
+    from tocsin.config import find, load
+
+    path = find(runbook)
+    return None if path is None else load(path, {}).directory
