@@ -503,3 +503,20 @@ def test_a_template_in_a_fence_is_a_template():
         ("Summary", ["[What]"]),
         ("Timeline", ["HH:MM"]),
     ]
+
+
+def test_a_question_with_if_sets_no_condition():
+    play, _ = play_of(
+        "### Slow\n\n**Steps:**\n\n1. Check if the pods run\n2. Restart it if the pods are stuck\n"
+    )
+    assert [s.condition for s in play.steps] == [None, "if the pods are stuck"]
+
+
+def test_under_escalate_to_any_few_words_are_somebody():
+    text = "| Severity | Escalate after | Escalate to |\n|---|---|---|\n| P0 | Immediately | All hands |\n"
+    assert rules_of(text) == [(("P0",), Clock.IMMEDIATE, 0, ("All hands",))]
+
+
+def test_a_list_of_links_is_no_scenario():
+    result = compiled(f"# R\n{LEVELS}\n## Related runbooks\n\n- [Other](other.md)\n")
+    assert result.policy.plays == ()

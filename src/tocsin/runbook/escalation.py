@@ -355,6 +355,11 @@ class _Reader:
                 return True
             return False
         targets = _roles(who) if who else _targets(when) or _targets(row)
+        if not targets:
+            # Under "Escalate to" any few words are somebody: "All hands".
+            said = [cells[i] for i in columns["role"] if i not in columns["when"] and cells[i]]
+            if said and len(said[0].split()) <= 4 and not _BLANK.match(said[0]):
+                targets = (said[0],)
         self._undeclared(named, line)
         condition = _condition_of(when) if named is None else None
         levels = named.levels if named else None

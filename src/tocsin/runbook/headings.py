@@ -66,6 +66,11 @@ _MEANINGS: tuple[tuple[Meaning, re.Pattern[str]], ...] = tuple(
         ),
     )
 )
+_POINTING = re.compile(
+    r"^\W*(?:related|see also|further|useful|references?|links?|table of contents|contents|appendix"
+    r"|quick (?:links|reference))\b",
+    re.IGNORECASE,
+)
 _BY_SEVERITY = re.compile(r"\b(?:by|per|for each) (?:severity|priority|level)", re.IGNORECASE)
 _PARTS: tuple[tuple[Part, re.Pattern[str]], ...] = tuple(
     (part, re.compile(pattern, re.IGNORECASE))
@@ -94,6 +99,8 @@ _ALERT_PARTS = ("meaning", "impact", "diagnosis", "mitigation")
 
 def meaning_of(heading: str) -> Meaning | None:
     """Return what a section of this heading is about, or None when the words do not say."""
+    if _POINTING.search(heading):
+        return None
     for meaning, pattern in _MEANINGS:
         if pattern.search(heading):
             if meaning is Meaning.SEVERITY and _BY_SEVERITY.search(heading):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from tocsin.core.policy import Checklist, ChecklistItem, LineStatus
+from tocsin.runbook.commands import read_fence
 from tocsin.runbook.document import Block, Fence, Listing, Section, rows_of
 from tocsin.runbook.notes import Notes
 
@@ -102,6 +103,9 @@ def _items(block: Block, notes: Notes, *, lists_sources: bool) -> list[Checklist
 
 
 def _loose_commands(block: Fence, notes: Notes) -> None:
+    if read_fence(block, notes) is None:
+        notes.mark_block(block, LineStatus.TEMPLATE, "text to fill in")
+        return
     notes.mark_block(block, LineStatus.REFERENCE, "commands outside a scenario")
     notes.find(
         "T163",

@@ -33,7 +33,11 @@ _NUMBERING = re.compile(
 )
 _LEVEL_TAIL = re.compile(r"\s*[\[(][^\[\]()]*[\])]\s*$")
 _CONDITION = re.compile(
-    r"\b(?:if|when|unless|only if|in case|as)\s+(?:it'?s\s+|it is\s+)?[\w' /-]+", re.IGNORECASE
+    r"\b(?:only if|if|when|unless|in case)\s+(?:it'?s\s+|it is\s+)?[\w' /-]+", re.IGNORECASE
+)
+_ASKING = re.compile(
+    r"\b(?:check|see|verify|determine|confirm|find out|test|ask|look|know|validate|ensure)\b[^,;.]*$",
+    re.IGNORECASE,
 )
 _JUDGEMENT = re.compile(
     r"\b(?:if|as|when|where)\s+(?:it'?s\s+|it is\s+|this is\s+)?"
@@ -316,7 +320,8 @@ class _Reader:
             )
             return found[0]
         said = _CONDITION.search(draft.text)
-        if said is None or said[0].casefold().startswith("as "):
+        # "Check if the pods run" asks a question; "restart if the pods are stuck" sets a condition.
+        if said is None or _ASKING.search(draft.text[: said.start()]):
             return None
         return said[0].strip()
 
