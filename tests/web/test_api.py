@@ -124,7 +124,7 @@ async def test_upcoming_says_what_when_and_why(site: Site) -> None:
     incident = (await _declared(site, severity="P1"))["id"]
     answer = await site.ask("GET", f"/api/v1/incidents/{incident}/upcoming", "reader")
     entries = answer.json()["upcoming"]
-    lead = next(entry for entry in entries if "Team Lead" in entry["sentence"])
+    [lead] = (entry for entry in entries if "team lead" in entry["sentence"])
     assert lead["file"] == "runbook.md"
     assert "1 hour" in lead["quote"]
     opened = (await site.ask("GET", f"/api/v1/incidents/{incident}")).json()["opened_at"]

@@ -15,6 +15,8 @@ from tocsin.web.bodies import BODY_BYTES_MAX, Json
 from tocsin.web.errors import Problem
 from tocsin.web.guard import PATH_KEY, PUBLIC, allow, declared_routes
 from tocsin.web.instruments import Instruments
+from tocsin.web.pages import routes as pages
+from tocsin.web.pages.errors import refusal_page, wants_page
 from tocsin.web.wrapping import SAFE_HEADERS, AccessLog, BodyCap, SafeHeaders, masked
 
 if TYPE_CHECKING:
@@ -53,6 +55,7 @@ def create_app(context: Context) -> FastAPI:
     app.include_router(about)
     app.include_router(health.router)
     app.include_router(api.router)
+    app.include_router(pages.router)
     for prefix in ("", _PATH_PREFIX):
         app.include_router(alertmanager.router, prefix=prefix, include_in_schema=not prefix)
         app.include_router(health.probes, prefix=prefix, include_in_schema=not prefix)
@@ -109,6 +112,8 @@ async def _break(request: Request, error: Exception) -> Response:
 
 
 def _say(request: Request, problem: Problem) -> Response:
+    if wants_page(request):
+        return refusal_page(request, problem)
     path = request.url.path
     if path.startswith(("/api/v2/", "/in/")):
         return Json(problem.message, problem.status_code, _plain(problem.headers))
