@@ -135,7 +135,7 @@ def backend() -> Iterator[str]:
     """The demo's backend; yields its address."""
     process = Process(sys.executable, "-m", "tocsin.cli.backend")
     try:
-        port = process.line(r"^(\d+)$")[1]
+        port = process.line(r"^(\d+) \d+$")[1]
         yield f"http://127.0.0.1:{port}"
     finally:
         process.stop()

@@ -1,15 +1,20 @@
 """The small real backend of the demo: an HTTP process that can be broken and mended.
 
-Run as ``python -m tocsin.cli.backend``; it prints the port it listens on. ``/healthz`` and
-``/metrics`` are what any service has; ``/break`` and ``/mend`` (POST) are for the demo; ``/pager``
-takes Tocsin's signed pages, as somebody's telephone would, and ``/pages`` hands them on.
+Run as ``python -m tocsin.cli.backend``; it prints the ports it listens on, for HTTP and for mail.
+``/healthz`` and ``/metrics`` are what any service has; ``/break`` and ``/mend`` (POST) are for the
+demo. It also stands for the team: ``/pager/NAME`` takes Tocsin's signed pages as somebody's
+telephone would and ``/pages/NAME`` hands them on, ``/slack`` takes what a Slack webhook takes, and
+the mail port takes mail. None of it leaves this machine.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+import threading
+from collections import defaultdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import StreamRequestHandler, ThreadingTCPServer
 
 
 class Backend(BaseHTTPRequestHandler):
@@ -17,7 +22,7 @@ class Backend(BaseHTTPRequestHandler):
 
     broken = False
     requests: dict[str, int] = {"200": 0, "500": 0}  # noqa: RUF012 - the process is the instance
-    pages: list[object] = []  # noqa: RUF012 - as above
+    pages: defaultdict[str, list[object]] = defaultdict(list)  # noqa: RUF012 - as above
 
     def do_GET(self) -> None:
         """Answer health, metrics, pages; every other path is the API itself."""
@@ -30,8 +35,8 @@ class Backend(BaseHTTPRequestHandler):
                 healthy = f"backend_healthy {int(not Backend.broken)}\n"
                 types = ("# TYPE http_requests_total counter\n", "# TYPE backend_healthy gauge\n")
                 self._answer(200, types[0] + lines + types[1] + healthy)
-            case "/pages":
-                self._answer(200, json.dumps(self.pages))
+            case path if path.startswith("/pages/"):
+                self._answer(200, json.dumps(self.pages[path.removeprefix("/pages/")]))
             case _:
                 code = 500 if Backend.broken else 200
                 self.requests[str(code)] += 1
@@ -45,8 +50,8 @@ class Backend(BaseHTTPRequestHandler):
                 Backend.broken = True
             case "/mend":
                 Backend.broken = False
-            case "/pager":
-                self.pages.append(json.loads(body))
+            case path if path.startswith("/pager/"):
+                self.pages[path.removeprefix("/pager/")].append(json.loads(body))
         self._answer(200, "ok")
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
@@ -61,10 +66,33 @@ class Backend(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
+class Mailbox(StreamRequestHandler):
+    """As much of SMTP as taking a mail needs; the mail itself is not kept."""
+
+    def handle(self) -> None:
+        """Talk to one client until it says QUIT."""
+        self._say("220 demo")
+        for line in self.rfile:
+            word = line[:4].upper()
+            if word == b"DATA":
+                self._say("354 go on")
+                for row in self.rfile:
+                    if row == b".\r\n":
+                        break
+            self._say("221 bye" if word == b"QUIT" else "250 ok")
+            if word == b"QUIT":
+                return
+
+    def _say(self, text: str) -> None:
+        self.wfile.write(text.encode() + b"\r\n")
+
+
 def main() -> None:
     """Serve until the process is ended."""
+    mail = ThreadingTCPServer(("127.0.0.1", 0), Mailbox)
+    threading.Thread(target=mail.serve_forever, daemon=True).start()
     server = ThreadingHTTPServer(("127.0.0.1", 0), Backend)
-    sys.stdout.write(f"{server.server_port}\n")
+    sys.stdout.write(f"{server.server_port} {mail.server_address[1]}\n")
     sys.stdout.flush()
     server.serve_forever()
 

@@ -1,9 +1,10 @@
 """``tocsin demo``: a real backend breaks, and the example runbook runs. Nothing here is staged.
 
 The backend is a process of its own; a small watcher asks it for its health and posts alerts to
-Tocsin as Prometheus would; pages leave through the signed webhook and arrive at the backend's
-pager; the on-call engineer presses the link in the page. What is printed is the incident's own
-timeline, read from the API. Only the clock is helped: an hour of the runbook passes in seconds.
+Tocsin as Prometheus would; pages leave through the signed webhook and arrive at the team's pagers,
+notices leave for a channel and for mailboxes, all of them in the backend's process; the on-call
+engineer presses the link in the page. What is printed is the incident's own timeline, read from the
+API. Only the clock is helped: an hour of the runbook passes in seconds.
 """
 
 from __future__ import annotations
@@ -26,8 +27,16 @@ from tocsin.cli.main import examples
 from tocsin.cli.serving import DEFAULT_LISTEN, configure_logging, plan_of
 from tocsin.config import Settings
 from tocsin.core.surroundings import Contact, Directory, Person, Tuning, role_key
+from tocsin.engine.outbound import SmtpServer
 from tocsin.engine.system import SystemClock, SystemIds
-from tocsin.integrations.wire import Credentials, Secret, SlackCredentials, WebhookTarget
+from tocsin.integrations.wire import (
+    Credentials,
+    EmailCredentials,
+    Secret,
+    SlackCredentials,
+    WebhookTarget,
+)
+from tocsin.store import access
 from tocsin.store.embedded import reachable
 
 if TYPE_CHECKING:
@@ -45,6 +54,15 @@ _PEOPLE = {
     "edda": ("Edda Marsh", "Engineering Manager"),
     "cyrus": ("Cyrus Hale", "CTO"),
 }
+_STAGES = {
+    "IncidentOpened": "Detected",
+    "SeverityGraded": "Graded",
+    "NoticeAsked": "Told",
+    "PageAsked": "Paged",
+    "IncidentAcknowledged": "Acknowledged",
+    "AlertCleared": "Fixed",
+    "IncidentResolved": "Resolved",
+}
 
 
 async def play(listen: str | None, data: Path | None, *, once: bool) -> None:
@@ -59,8 +77,8 @@ async def play(listen: str | None, data: Path | None, *, once: bool) -> None:
     if not runbook.exists():
         shutil.copyfile(examples() / "incident-response.md", runbook)
     configure_logging(folder / "tocsin.log")
-    async with _backend() as backend:
-        plan = _plan(listen, folder, runbook, backend)
+    async with _backend() as (backend, mail_port):
+        plan = _plan(listen, folder, runbook, backend, mail_port)
         async with running(plan) as server:
             await _tell(console, plan, server, backend)
             if once:
@@ -115,6 +133,7 @@ class _Story:
         self.began = self.clock.now()
         self.incident = ""
         self.told = 0
+        self.stages: set[str] = set()
 
     async def close(self) -> None:
         await self.backend.aclose()
@@ -126,7 +145,7 @@ class _Story:
         self._act("The backend answers. Now it is broken on purpose.")
         await self.backend.post("/break")
         await self._until_opened()
-        link = await self._page_of("On-Call Engineer")
+        link = await self._page_of("ona")
         self._act("Ona's telephone shows the page. She opens its link and acknowledges.")
         answer = await httpx2.AsyncClient(timeout=10).post(
             link, headers={"Origin": self.server.url}
@@ -134,6 +153,7 @@ class _Story:
         if answer.status_code >= 400:
             raise CannotStart(f"The acknowledgement link answered {answer.status_code}.")
         await self._until("acknowledged_at")
+        await self._sign_in_as("Ona Vale")
         await self._post("phase", phase="investigating")
         await self._post("notes", text="Every request answers 500 because of the last deploy.")
         await self._narrate()
@@ -189,15 +209,22 @@ class _Story:
             await asyncio.sleep(0.05)
         await self._narrate()
 
-    async def _page_of(self, role: str) -> str:
-        """Wait for the page of that role at the backend's pager; return its link."""
+    async def _page_of(self, person: str) -> str:
+        """Wait for the page at that person's pager; return its link."""
         while True:
-            for page in (await self.backend.get("/pages")).json():
+            for page in (await self.backend.get(f"/pages/{person}")).json():
                 link = page["links"]["acknowledge"]
                 if page["incident"] == self.incident and link:
                     await self._narrate()
                     return str(link)
             await asyncio.sleep(0.05)
+
+    async def _sign_in_as(self, name: str) -> None:
+        """From now on act under that name, with a token that may respond and nothing more."""
+        token = SystemIds().secret()
+        async with self.server.database.transaction() as connection:
+            await access.grant(connection, name, token, ("read", "respond"))
+        self.tocsin.headers["Authorization"] = f"Bearer {token}"
 
     async def _until(self, field: str) -> None:
         while True:
@@ -215,7 +242,14 @@ class _Story:
         path = f"/api/v1/incidents/{self.incident}/timeline"
         entries: list[dict[str, Any]] = (await self.tocsin.get(path)).json()["timeline"]
         for entry in entries[self.told :]:
-            line = Text(f"{self._elapsed():>7}  {entry['text']}")
+            line = Text(f"{self._elapsed():>7}  ")
+            stage = _STAGES.get(entry["event"], "")
+            if entry["event"] == "PhaseChanged" and entry["text"].startswith("Monitoring"):
+                stage = "Watched"
+            line.append(f"{'' if stage in self.stages else stage:<13}", style="bold")
+            self.stages.add(stage)
+            # "Paged" stands in the column already where the sentence begins with it.
+            line.append(entry["text"].removeprefix(stage).lstrip(": ") if stage else entry["text"])
             if entry.get("words"):
                 line.append(f": “{entry['words']}”")
             if entry.get("line"):
@@ -224,7 +258,7 @@ class _Story:
         self.told = len(entries)
 
     def _act(self, sentence: str) -> None:
-        self.console.print(Text(f"{self._elapsed():>7}  {sentence}", style="italic dim"))
+        self.console.print(Text(f"{self._elapsed():>7}  {'':<13}{sentence}", style="italic dim"))
 
     def _elapsed(self) -> str:
         return f"{(self.clock.now() - self.began).total_seconds():.1f} s"
@@ -247,29 +281,36 @@ def _alerts(starts: datetime, ends: datetime) -> list[dict[str, Any]]:
     ]
 
 
-def _plan(listen: str | None, folder: Path, runbook: Path, backend: str) -> Plan:
+def _plan(listen: str | None, folder: Path, runbook: Path, backend: str, mail_port: int) -> Plan:
     chosen = listen or (DEFAULT_LISTEN if _is_free(DEFAULT_LISTEN) else "127.0.0.1:0")
     plan = plan_of(runbook, None, folder, chosen, "")
-    return replace(plan, settings=_settings(backend), shorten_by=3600 / HOUR_PASSES_IN_S)
+    return replace(plan, settings=_settings(backend, mail_port), shorten_by=3600 / HOUR_PASSES_IN_S)
 
 
-def _settings(backend: str) -> Settings:
-    pager = Contact("webhook", "pager")
-    people = {key: Person(key, name, (pager,)) for key, (name, _) in _PEOPLE.items()}
+def _settings(backend: str, mail_port: int) -> Settings:
+    people = {
+        key: Person(key, name, (Contact("webhook", key),)) for key, (name, _) in _PEOPLE.items()
+    }
     channel = "webhook:#neurocred-incidents"
+    secret = Secret(SystemIds().secret())
     return Settings(
         directory=Directory(
             people=people,
             roles={role_key(role): (key,) for key, (_, role) in _PEOPLE.items()},
+            audiences={
+                name: (Contact("email", f"{name}@neurocred.example"),) for name in ("team", "users")
+            },
             channels={role_key("#neurocred-incidents"): Contact("slack", channel)},
         ),
         tuning=Tuning(repeat_every_s=300, stability_s=QUIET_WATCH_S),
         credentials=Credentials(
             slack=SlackCredentials(webhooks={channel: Secret(f"{backend}/slack")}),
+            email=EmailCredentials("tocsin@neurocred.example"),
             webhooks={
-                "pager": WebhookTarget(Secret(f"{backend}/pager"), Secret(SystemIds().secret()))
+                key: WebhookTarget(Secret(f"{backend}/pager/{key}"), secret) for key in people
             },
         ),
+        smtp=SmtpServer("127.0.0.1", mail_port, "none"),
         outbound_allow=("127.0.0.1",),
     )
 
@@ -293,18 +334,18 @@ def _is_free(listen: str) -> bool:
 
 
 @contextlib.asynccontextmanager
-async def _backend() -> AsyncIterator[str]:
-    """Run the backend process; yield its address; end it afterwards."""
+async def _backend() -> AsyncIterator[tuple[str, int]]:
+    """Run the backend process; yield its address and its mail port; end it afterwards."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tocsin.cli.backend", stdout=asyncio.subprocess.PIPE
     )
     try:
         assert process.stdout is not None  # it was asked for
         async with asyncio.timeout(10):
-            port = (await process.stdout.readline()).decode().strip()
-        if not port.isdigit():
+            ports = (await process.stdout.readline()).decode().split()
+        if len(ports) != 2:
             raise CannotStart("The demo's backend process did not start.")
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://127.0.0.1:{ports[0]}", int(ports[1])
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.terminate()

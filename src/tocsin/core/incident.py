@@ -570,24 +570,20 @@ class _Turn:
 
     def _process_line(self, phase: Phase) -> Source | None:
         """Return the line of the process that asks for this phase, for the citation."""
-        wanted = concepts(_PHASE_WORDS[phase])
-        best: tuple[int, Source | None] = (0, None)
-        for checklist in self.policy.checklists:
-            for item in checklist.items:
-                shared = len(wanted.keys() & concepts(item.text).keys())
-                if shared > best[0]:
-                    best = (shared, item.source)
-        return best[1]
+        wanted = concepts(_PHASE_WORDS[phase]).keys()
+        items = (item for checklist in self.policy.checklists for item in checklist.items)
+        return next((i.source for i in items if wanted & concepts(i.text).keys()), None)
 
 
+# The word that names a phase in a process, wherever the document puts it.
 _PHASE_WORDS = {
     Phase.TRIGGERED: "detect",
     Phase.ACKNOWLEDGED: "acknowledge",
-    Phase.INVESTIGATING: "identify root cause",
-    Phase.FIXING: "implement fix",
-    Phase.MONITORING: "monitor stability",
-    Phase.RESOLVED: "verify resolution",
-    Phase.REVIEWED: "write postmortem",
+    Phase.INVESTIGATING: "cause",
+    Phase.FIXING: "fix",
+    Phase.MONITORING: "stability",
+    Phase.RESOLVED: "resolution",
+    Phase.REVIEWED: "postmortem",
 }
 
 

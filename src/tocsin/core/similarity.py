@@ -26,7 +26,7 @@ _NEGATION = re.compile(r"\b(?:non[- ]?|not )(?=[a-z])", re.IGNORECASE)
 _STOP_WORDS = """
 a an and are as at be been being by for from has have if in into is it its more most no not of on or
 over per than that the their them then there this to was were with within when while which who
-affect affecting facing cause causing return returns returning returned see seen show showing log logs
+affect affecting facing causing return returns returning returned see seen show showing log logs
 last minute minutes min our we us they you your any second seconds since above below value alert
 """
 _STOP = frozenset(_STOP_WORDS.split())
@@ -61,6 +61,9 @@ _SYNONYMS: tuple[tuple[str, ...], ...] = (
     ("complaint", "complain", "report"),
     ("cosmetic", "typo", "visual", "layout", "styling"),
     ("performance", "throughput"),
+    ("stability", "stable", "steady"),
+    ("acknowledge", "acknowledgement", "ack"),
+    ("fix", "mitigation", "mitigate", "remedy"),
 )  # fmt: skip
 
 

@@ -265,7 +265,7 @@ _ANSWERS: tuple[tuple[str, str, Callable[[_Draft], list[str]]], ...] = (
     ("events", r"key events|events|timeline", _Draft.key_events),
     ("when", r"^when|date|duration|start|end", _Draft.when),
     ("cause", r"(root|primary|trigger).*cause|^cause|root cause", _Draft.cause),
-    ("steps", r"steps taken|actions taken|remediation|mitigation", _Draft.steps),
+    ("steps", r"steps|actions (were )?taken|remediation|mitigation", _Draft.steps),
 )  # fmt: skip
 
 
