@@ -96,7 +96,10 @@ async def test_filters_select_as_in_alertmanager(
     site: Site, filters: list[str], names: set[str]
 ) -> None:
     await _fires(
-        site, alert("A", service="api"), alert("B", service="api", pod="p1"), alert("C", service="db")
+        site,
+        alert("A", service="api"),
+        alert("B", service="api", pod="p1"),
+        alert("C", service="db"),
     )
     answer = await site.ask("GET", "/api/v2/alerts", params=[("filter", f) for f in filters])
     assert {each["labels"]["alertname"] for each in answer.json()} == names
@@ -131,7 +134,7 @@ async def test_groups_are_services(site: Site) -> None:
 
 async def test_one_bad_alert_is_set_aside_and_its_siblings_go_on(site: Site) -> None:
     good, bad = '{"labels":{"alertname":"Good","service":"api"}}', '{"labels":{}}'
-    body = f"[{good},{bad},{{\"labels\":17}},{good.replace('Good', 'Fine')}]"
+    body = f'[{good},{bad},{{"labels":17}},{good.replace("Good", "Fine")}]'
     answer = await site.ask("POST", "/api/v2/alerts", "ingest", content=body)
     assert answer.status_code == 200
 

@@ -329,4 +329,6 @@ async def test_openapi_describes_every_route_of_ours(site: Site) -> None:
 
 
 def _references(node: Any) -> list[str]:
-    return [line.split('"')[3] for line in json.dumps(node, indent=0).splitlines() if '"$ref"' in line]
+    return [
+        line.split('"')[3] for line in json.dumps(node, indent=0).splitlines() if '"$ref"' in line
+    ]

@@ -376,8 +376,9 @@ async def get_runbook(request: Request) -> Response:
             revision=compiled.policy.revision,
             findings=_findings(book.findings),
             ledger=dict(Counter(str(entry.status) for entry in compiled.ledger)),
-            refused=refused
-            and shapes.RefusedRunbook(refused.policy.revision, _findings(refused.findings)),
+            refused=None
+            if refused is None
+            else shapes.RefusedRunbook(refused.policy.revision, _findings(refused.findings)),
             policy=to_json(compiled),
         )
     )
