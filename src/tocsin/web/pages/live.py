@@ -73,18 +73,23 @@ class Broadcaster:
         return seen < self._floor or any(self._last.get(topic, 0) > seen for topic in topics)
 
     def tell(self, topic: str) -> None:
-        """Say that a topic changed; "" says that anything may have."""
+        """Say that a topic changed; "" says that anything may have.
+
+        The board shows every incident, so it changes with each of them.
+        """
         self._count += 1
+        topics = {topic, "board"} if topic.startswith("incident/") else {topic}
         if topic:
-            self._last[topic] = self._count
-            self._last.move_to_end(topic)
-            if len(self._last) > _REMEMBERED_MAX:
+            for name in topics:
+                self._last[name] = self._count
+                self._last.move_to_end(name)
+            while len(self._last) > _REMEMBERED_MAX:
                 # What is forgotten counts as changed: a page too many is fetched, none is stale.
                 self._floor = max(self._floor, self._last.popitem(last=False)[1])
         else:
             self._floor = self._count
         for stream in self.streams:
-            if not topic or topic in stream.topics:
+            if not topic or topics & stream.topics:
                 stream.tell()
 
     def end(self) -> None:

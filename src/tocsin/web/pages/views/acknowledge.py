@@ -115,5 +115,5 @@ def _known(state: IncidentState, page: Page, policy: Policy | None) -> tuple[Kno
     elif others:
         people = saying.counted(len(others), "other", "others")
         verb = "was" if len(others) == 1 else "were"
-        found.append(Known("users", "", people, f" {verb} paged, nobody has acknowledged"))
+        found.append(Known("users", "", people, f" {verb} paged, none has acknowledged yet"))
     return tuple(found)

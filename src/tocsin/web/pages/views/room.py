@@ -328,7 +328,9 @@ def _asked(
         return Asked(
             kind="acknowledge",
             header="You are paged" if mine else "Nobody has acknowledged it",
-            title="Take it, so that everybody knows somebody has it",
+            title=f"{state.acknowledged_by} has it; say that you have seen it"
+            if state.acknowledged_by
+            else "Take it, so that everybody knows somebody has it",
             cite=cite(first.source),
             text=(
                 "It stops your repeated pages."

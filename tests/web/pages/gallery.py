@@ -1,0 +1,247 @@
+"""Incidents to look at: lived through by the real core in virtual time, then put into the store.
+
+Instants lie before now, so that ages, countdowns and "resolved in the last 24 hours" look as they
+would on a real night.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from tocsin.core import inputs
+from tocsin.core.inputs import IncidentDeclared, Signal
+from tocsin.core.phases import Phase
+from tocsin.core.surroundings import Contact, Directory, Person, Surroundings, Tuning, role_key
+from tocsin.engine.book import Book
+from tocsin.engine.engine import Engine
+from tocsin.engine.system import SystemClock, SystemIds
+from tocsin.runbook import compile_runbook
+from tocsin.sim.world import World
+from tocsin.store import access, incidents, journal, streams
+from tocsin.store.codec import encode
+from tocsin.store.database import Database
+from tocsin.web.app import create_app
+from tocsin.web.context import Context
+from tocsin.web.links import Signer
+
+EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "neurocred" / "incident-response.md"
+READER = "Priya Shah"
+DIRECTORY = Directory(
+    people={
+        "priya": Person("priya", READER, (Contact("slack", "U1"), Contact("email", "p@x.test"))),
+        "sam": Person("sam", "Sam Okafor", (Contact("email", "s@x.test"),)),
+        "lena": Person("lena", "Lena Brandt"),
+    },
+    roles={
+        role_key("On-Call Engineer"): ("priya",),
+        role_key("Team Lead"): ("sam",),
+        role_key("Engineering Manager"): ("lena",),
+    },
+)
+TUNING = Tuning(
+    severity_by_label={"critical": "P0", "high": "P1", "warning": "P2", "info": "P3"},
+    severity_default="P2",
+)
+
+
+class NoCourier:
+    """Delivers nothing."""
+
+    async def deliver(self, delivery: str) -> None:
+        """Leave the delivery pending."""
+
+
+@dataclass
+class Gallery:
+    """An application with its pages, and what is needed to look at them."""
+
+    app: FastAPI
+    context: Context
+    session: str
+    reader_session: str
+    link: str
+
+    def ack_path(self, incident: str, page: str) -> str:
+        """Return the address of an acknowledgement link."""
+        return f"/ack/{self.context.signer.ack_token(incident, page)}"
+
+
+@contextlib.asynccontextmanager
+async def open_gallery(
+    database: Database, runbook: Path | str = EXAMPLE, directory: Directory = DIRECTORY
+) -> AsyncIterator[Gallery]:
+    """Build an application on a database, with its engine running and somebody signed in."""
+    clock, ids = SystemClock(), SystemIds()
+    text = runbook.read_text(encoding="utf-8") if isinstance(runbook, Path) else runbook
+    compiled = compile_runbook({"runbooks/incident-response.md": text})
+    book = Book(compiled, directory, configured=True)
+    await book.remember(database, clock.now())
+    engine = Engine(database, book, NoCourier(), clock, directory, TUNING)  # type: ignore[arg-type]
+    stop = asyncio.Event()
+    context = Context(
+        engine=engine,
+        database=database,
+        book=book,
+        clock=clock,
+        ids=ids,
+        public_url="http://tocsin.test",
+        directory=directory,
+        signer=Signer(b"p" * 32),
+        version="0.0.test",
+        started_at=clock.now(),
+        closing=stop,
+    )
+    session, reader_session, link = ids.secret(), ids.secret(), ids.secret()
+    later = clock.now() + timedelta(hours=1)
+    async with database.transaction() as connection:
+        await access.start_session(connection, session, READER, ("read", "respond"), later)
+        await access.start_session(connection, reader_session, "Rae", ("read",), later)
+        await access.offer_link(connection, link, later)
+    app = create_app(context)
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(engine.run(stop))
+        try:
+            yield Gallery(app, context, session, reader_session, link)
+        finally:
+            running.cancel()
+
+
+def firing(title: str, service: str, at: datetime, **labels: str) -> Signal:
+    """Return an alert that begins to fire."""
+    return Signal(
+        fingerprint=f"{title}/{service}",
+        source="prometheus",
+        title=title,
+        starts_at=at,
+        labels={"service": service, **labels},
+        annotations={"summary": labels.get("summary", "")},
+    )
+
+
+def cleared(title: str, service: str, began: datetime, at: datetime) -> Signal:
+    """Return the same alert, resolved."""
+    return Signal(
+        fingerprint=f"{title}/{service}",
+        source="prometheus",
+        title=title,
+        starts_at=began,
+        ends_at=at,
+        labels={"service": service},
+    )
+
+
+def busy_night(policy: object, now: datetime, directory: Directory = DIRECTORY) -> World:
+    """Return a world with an outage nobody took, others in every phase, and some that are over."""
+    world = World(
+        policy,  # type: ignore[arg-type]
+        Surroundings(directory=directory, tuning=TUNING),
+        now - timedelta(days=6),
+    )
+    start = now - timedelta(days=6)
+    _over(world, "Report export failing", "reports", "warning", start, minutes=52)
+    _over(world, "Wrong sample in the API guide", "docs", "info", start + timedelta(days=2), 200)
+    _over(world, "Database connections exhausted", "postgres", "high", now - timedelta(hours=9), 38)
+
+    at = now - timedelta(hours=26)
+    world.advance(at)
+    world.receive(firing("Typo in the onboarding mail", "mailer", at, severity="info"))
+    act(world, "INC-4", inputs.Acknowledged(by="Sam Okafor", via="the room"))
+
+    at = now - timedelta(minutes=49)
+    world.advance(at)
+    world.receive(firing("ReportExportSlow", "reports", at, severity="warning"))
+    act(world, "INC-5", inputs.Acknowledged(by="Sam Okafor", via="the link", person="priya"))
+
+    at = now - timedelta(minutes=38)
+    world.advance(at)
+    world.receive(
+        firing("Database connection failures", "postgres", at, summary="connection errors in logs")
+    )
+    world.receive(firing("TooManyConnections", "postgres", at + timedelta(seconds=20)))
+    world.advance(at + timedelta(minutes=2))
+    act(world, "INC-6", inputs.Acknowledged(by=READER, via="the room", person="priya"))
+    world.advance(at + timedelta(minutes=9))
+    act(world, "INC-6", inputs.PhaseMoved(by=READER, phase=Phase.INVESTIGATING))
+    act(world, "INC-6", inputs.PhaseMoved(by=READER, phase=Phase.FIXING))
+
+    at = now - timedelta(minutes=30)
+    world.advance(at)
+    world.receive(firing("Slow API responses", "gateway", at, severity="high"))
+    act(world, "INC-7", inputs.Acknowledged(by=READER, via="the link", person="priya"))
+    world.advance(now - timedelta(minutes=9))
+    world.receive(cleared("Slow API responses", "gateway", at, now - timedelta(minutes=9)))
+
+    at = now - timedelta(minutes=4, seconds=20)
+    world.advance(at)
+    world.receive(
+        firing(
+            "Complete API outage",
+            "backend",
+            at,
+            summary="All API endpoints return 500, complete service outage",
+        )
+    )
+    world.advance(at + timedelta(seconds=12))
+    world.receive(firing("HealthCheckFailing", "backend", at, summary="Health checks failing"))
+    world.advance(at + timedelta(seconds=40))
+    act(
+        world,
+        "INC-8",
+        inputs.NoteWritten(
+            by="Lena Brandt", text="Support has eleven calls already.\nEverything answers 500."
+        ),
+    )
+    act(world, "INC-8", inputs.Acknowledged(by="Sam Okafor", via="the link", person="sam"))
+    world.advance(now)
+    return world
+
+
+def act(world: World, incident: str, received: inputs.IncidentInput) -> None:
+    """Do something that must not be refused."""
+    refusal = world.act(incident, received)
+    assert not refusal, refusal
+
+
+def declare(world: World, title: str, service: str, by: str = READER) -> str:
+    """Declare an incident."""
+    return world.declare(service, IncidentDeclared(title, by))
+
+
+def _over(
+    world: World, title: str, service: str, severity: str, at: datetime, minutes: int
+) -> None:
+    world.advance(at)
+    world.receive(firing(title, service, at, severity=severity))
+    incident = f"INC-{len(world.incidents)}"
+    world.advance(at + timedelta(minutes=3))
+    act(world, incident, inputs.Acknowledged(by=READER, via="the room"))
+    act(world, incident, inputs.PhaseMoved(by=READER, phase=Phase.INVESTIGATING))
+    act(
+        world,
+        incident,
+        inputs.NoteWritten(by=READER, text="The pool was full because revision 48 leaks."),
+    )
+    world.advance(at + timedelta(minutes=minutes))
+    world.receive(cleared(title, service, at, at + timedelta(minutes=minutes)))
+    act(world, incident, inputs.ResolvedByPerson(by=READER, because="rolled back"))
+
+
+async def store_world(database: Database, world: World) -> None:
+    """Write the incidents of a world as the engine would have, without timers or deliveries."""
+    async with database.transaction() as connection:
+        for name, state in world.incidents.items():
+            await incidents.next_id(connection)
+            level = world.policy.severity(state.severity)
+            await incidents.put(connection, state, level.rank if level else 9)
+            events = [(event, at) for at, event in world.journal[name]]
+            stream = f"incident/{name}"
+            await streams.claim(connection, stream)
+            await streams.save(connection, stream, len(events), encode(state))
+            await journal.append(connection, stream, 1, events, state.revision)

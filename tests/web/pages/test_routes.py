@@ -1,0 +1,359 @@
+"""The pages as a browser without script meets them."""
+
+from __future__ import annotations
+
+import re
+
+import httpx2
+import pytest
+
+from tests.web.pages.conftest import browser
+from tests.web.pages.gallery import READER, Gallery, open_gallery
+from tocsin.core.phases import Phase
+from tocsin.core.state import IncidentState
+from tocsin.store import incidents
+from tocsin.store.database import Database
+from tocsin.web.guard import SESSION_COOKIE
+
+pytestmark = pytest.mark.anyio
+
+
+async def state_of(gallery: Gallery, incident: str) -> IncidentState:
+    async with gallery.context.database.reading() as connection:
+        state = await incidents.get(connection, incident)
+    assert state is not None
+    return state
+
+
+# -- Looking ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/incidents/INC-8", "/incidents/INC-3/postmortem", "/runbook", "/declare", "/logout"],
+)
+async def test_pages_need_a_session(stranger: httpx2.AsyncClient, path: str) -> None:
+    answer = await stranger.get(path)
+    assert answer.status_code == 401
+    assert "Sign in with a link" in answer.text
+    assert "www-authenticate" not in answer.headers
+
+
+async def test_the_board_says_what_needs_the_reader(http: httpx2.AsyncClient) -> None:
+    answer = await http.get("/")
+    assert "<h1>Five open. Two need you.</h1>" in answer.text
+    assert answer.text.count('class="btn go"') == 1
+    assert "no-store" in answer.headers["cache-control"]
+    assert "script-src 'self'" in answer.headers["content-security-policy"]
+
+
+async def test_the_board_filters_by_severity(http: httpx2.AsyncClient) -> None:
+    text = (await http.get("/?severity=P1")).text
+    assert 'value="P1" aria-pressed="true"' in text
+    assert 'id="row-INC-6"' in text
+    assert 'id="row-INC-5"' not in text
+
+
+@pytest.mark.parametrize(
+    "query", ["page=0", "page=99999999", "page=-1", "page=²", "severity=%00", "severity=P9"]
+)
+async def test_odd_questions_still_get_the_board(http: httpx2.AsyncClient, query: str) -> None:
+    assert (await http.get(f"/?{query}")).status_code == 200
+
+
+async def test_a_quiet_board_says_what_to_mend(database: Database) -> None:
+    async with open_gallery(database) as gallery, browser(gallery, gallery.session) as http:
+        text = (await http.get("/")).text
+    assert "Nothing is burning." in text
+    assert "things to mend before the next one" in text
+    assert "There has been no incident yet." in text
+
+
+async def test_a_reader_who_may_not_respond_is_offered_no_acts(night: Gallery) -> None:
+    async with browser(night, night.reader_session) as http:
+        room = (await http.get("/incidents/INC-8")).text
+        board = (await http.get("/")).text
+        refused = await http.post("/incidents/INC-8/acknowledge")
+    assert 'method="post"' not in room
+    assert 'method="post"' not in board
+    assert refused.status_code == 403
+    assert "This is not yours to do" in refused.text
+
+
+async def test_htmx_gets_the_main_part_only(http: httpx2.AsyncClient) -> None:
+    text = (await http.get("/", headers={"HX-Request": "true"})).text
+    assert text.lstrip().startswith("<title>")
+    assert "<main" in text
+    assert "<html" not in text
+
+
+async def test_an_unknown_incident_is_missed_politely(http: httpx2.AsyncClient) -> None:
+    answer = await http.get("/incidents/INC-999")
+    assert answer.status_code == 404
+    assert "There is nothing here" in answer.text
+
+
+async def test_the_runbook_shows_each_line_with_its_mark(
+    night: Gallery, http: httpx2.AsyncClient
+) -> None:
+    text = (await http.get("/runbook")).text
+    [document] = night.context.book.current.documents.values()
+    for number, line in enumerate(document.splitlines(), start=1):
+        assert f'id="L{number}"' in text, line
+    assert "Every line has an answer:" in text
+
+
+async def test_a_refused_edit_stands_above_the_runbook_in_force(
+    night: Gallery, http: httpx2.AsyncClient
+) -> None:
+    [name] = night.context.book.current.documents
+    assert not night.context.book.offer({name: "# About nothing\n"})  # type: ignore[attr-defined]
+    text = (await http.get("/runbook")).text
+    assert "An edit has 1 error and is not in force." in text
+    assert "Every line has an answer:" in text
+
+
+async def test_an_incident_leads_to_the_revision_it_keeps(
+    night: Gallery, http: httpx2.AsyncClient
+) -> None:
+    [(name, document)] = night.context.book.current.documents.items()
+    kept = night.context.book.current.policy.revision
+    assert night.context.book.offer({name: document + "\n## A new chapter\n"})  # type: ignore[attr-defined]
+    room = (await http.get("/incidents/INC-8")).text
+    assert f"/runbook?revision={kept}" in room
+    older = (await http.get(f"/runbook?revision={kept}")).text
+    assert "An older revision" in older
+    assert "A new chapter" not in older
+    assert (await http.get("/runbook?revision=unheard-of")).status_code == 404
+
+
+async def test_the_post_mortem_reads_as_a_paper(http: httpx2.AsyncClient) -> None:
+    text = (await http.get("/incidents/INC-3/postmortem")).text
+    assert '<article class="paper md">' in text
+    assert "The pool was full because revision 48 leaks." in text
+    assert 'class="todo-mark"' in text
+    assert 'download="INC-3.md"' in text
+
+
+# -- Acting ----------------------------------------------------------------------------------------
+
+
+async def test_acknowledging_ends_the_readers_own_page_only(
+    night: Gallery, http: httpx2.AsyncClient
+) -> None:
+    answer = await http.post("/incidents/INC-8/acknowledge")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/incidents/INC-8")
+    pages = (await state_of(night, "INC-8")).pages
+    assert pages["priya"].acknowledged_at is not None
+    assert pages["lena"].acknowledged_at is None
+
+
+async def test_an_act_from_a_foreign_page_is_refused(
+    night: Gallery, http: httpx2.AsyncClient
+) -> None:
+    answer = await http.post(
+        "/incidents/INC-8/acknowledge", headers={"Sec-Fetch-Site": "cross-site"}
+    )
+    assert answer.status_code == 403
+    assert (await state_of(night, "INC-8")).pages["priya"].acknowledged_at is None
+
+
+async def test_the_whole_way_of_an_incident(night: Gallery, http: httpx2.AsyncClient) -> None:
+    room = "/incidents/INC-6"
+    graded = await http.post(f"{room}/severity", data={"severity": "P0", "because": "all of it"})
+    assert graded.status_code == 303
+    assert (await state_of(night, "INC-6")).severity == "P0"
+    assert "because you say so: all of it" in (await http.get(room)).text
+    moved = await http.post(f"{room}/phase", data={"phase": "monitoring"})
+    assert moved.status_code == 303
+    noted = await http.post(f"{room}/notes", data={"text": "Pool is back\r\nto normal"})
+    assert noted.headers["location"] == f"{room}#timeline"
+    assert "Pool is back\nto normal" in (await http.get(room)).text
+    assert (await http.post(f"{room}/breach")).status_code == 303
+    assert (await state_of(night, "INC-6")).security_breach
+    ended = await http.post(f"{room}/resolve", data={"because": "restarted"})
+    assert ended.status_code == 303
+    assert (await state_of(night, "INC-6")).phase is Phase.RESOLVED
+    assert "It is over." in (await http.get(room)).text
+    again = await http.post(f"{room}/reopen", data={"because": "it came back"})
+    assert again.status_code == 303
+    assert (await state_of(night, "INC-6")).is_open
+
+
+async def test_a_refusal_stands_in_the_room(http: httpx2.AsyncClient) -> None:
+    answer = await http.post("/incidents/INC-3/phase", data={"phase": "fixing"})
+    assert answer.status_code == 409
+    assert "Not done." in answer.text
+    assert "Reopen it first." in answer.text
+
+
+async def test_a_new_severity_needs_a_reason(night: Gallery, http: httpx2.AsyncClient) -> None:
+    answer = await http.post("/incidents/INC-6/severity", data={"severity": "P3", "because": "  "})
+    assert answer.status_code == 422
+    assert "A new severity needs a reason." in answer.text
+    assert (await state_of(night, "INC-6")).severity == "P1"
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "status"),
+    [
+        (b"phase=sideways", "application/x-www-form-urlencoded", 422),
+        (b"phase=%00", "application/x-www-form-urlencoded", 422),
+        (b"phase=%ff", "application/x-www-form-urlencoded", 422),
+        (b"\xff\xfe", "application/x-www-form-urlencoded", 422),
+        (b"&".join(b"a=1" for _ in range(50)), "application/x-www-form-urlencoded", 422),
+        (b"text=" + b"x" * 70_000, "application/x-www-form-urlencoded", 413),
+        (b"{}", "application/json", 415),
+    ],
+)
+async def test_what_no_form_of_ours_sends_is_refused(
+    http: httpx2.AsyncClient, body: bytes, kind: str, status: int
+) -> None:
+    answer = await http.post("/incidents/INC-6/phase", content=body, headers={"Content-Type": kind})
+    assert answer.status_code == status
+    assert "<h1>" in answer.text
+
+
+async def test_reporting_opens_a_room(night: Gallery, http: httpx2.AsyncClient) -> None:
+    answer = await http.post(
+        "/declare", data={"title": " Cards  are\trefused ", "service": "payments", "severity": "p1"}
+    )
+    assert answer.status_code == 303
+    incident = answer.headers["location"].removeprefix("/incidents/")
+    state = await state_of(night, incident)
+    assert (state.title, state.service, state.severity) == ("Cards are refused", "payments", "P1")
+    assert (await http.get(answer.headers["location"])).status_code == 200
+
+
+async def test_a_report_without_words_keeps_what_was_filled_in(http: httpx2.AsyncClient) -> None:
+    answer = await http.post("/declare", data={"title": " ", "service": "payments"})
+    assert answer.status_code == 422
+    assert 'value="payments"' in answer.text
+    assert "Say what is wrong, in a few words." in answer.text
+
+
+# -- The link in a page ----------------------------------------------------------------------------
+
+
+async def test_looking_at_the_link_acknowledges_nothing(
+    night: Gallery, stranger: httpx2.AsyncClient
+) -> None:
+    answer = await stranger.get(night.ack_path("INC-8", "priya"))
+    assert answer.status_code == 200
+    assert "Paged you" in answer.text
+    assert (await state_of(night, "INC-8")).pages["priya"].acknowledged_at is None
+
+
+async def test_the_link_acknowledges_just_its_page(
+    night: Gallery, stranger: httpx2.AsyncClient
+) -> None:
+    path = night.ack_path("INC-8", "lena")
+    answer = await stranger.post(path)
+    assert (answer.status_code, answer.headers["location"]) == (303, path)
+    pages = (await state_of(night, "INC-8")).pages
+    assert pages["lena"].acknowledged_at is not None
+    assert pages["priya"].acknowledged_at is None
+    assert "You have it since" in (await stranger.get(path)).text
+    assert (await stranger.post(path)).status_code == 303
+
+
+async def test_the_link_of_a_page_that_ended_says_who_has_it(
+    night: Gallery, http: httpx2.AsyncClient, stranger: httpx2.AsyncClient
+) -> None:
+    incident = (
+        (await http.post("/declare", data={"title": "Complete service outage"}))
+        .headers["location"]
+        .removeprefix("/incidents/")
+    )
+    await http.post(f"/incidents/{incident}/phase", data={"phase": "investigating"})
+    text = (await stranger.get(night.ack_path(incident, "sam"))).text
+    assert f"{READER} has it" in text
+    assert "You need not do anything." in text
+    assert "btn go" not in text
+
+
+async def test_the_link_of_an_incident_that_is_over_says_so(
+    night: Gallery, stranger: httpx2.AsyncClient
+) -> None:
+    text = (await stranger.get(night.ack_path("INC-3", "priya"))).text
+    assert "It is over" in text
+    assert "btn go" not in text
+
+
+@pytest.mark.parametrize(
+    "token", ["nonsense", "a.b", "%00", "WyJJTkMtOCIsInByaXlhIl0.AAAA", "x" * 3000]
+)
+async def test_a_link_that_we_did_not_sign_does_nothing(
+    stranger: httpx2.AsyncClient, token: str
+) -> None:
+    for answer in (await stranger.get(f"/ack/{token}"), await stranger.post(f"/ack/{token}")):
+        assert answer.status_code == 404
+        assert "This link is not valid" in answer.text
+
+
+async def test_a_signed_link_to_a_page_that_is_not_there_is_not_valid(
+    night: Gallery, stranger: httpx2.AsyncClient
+) -> None:
+    for path in (night.ack_path("INC-999", "priya"), night.ack_path("INC-8", "nobody")):
+        assert (await stranger.get(path)).status_code == 404
+        assert (await stranger.post(path)).status_code == 404
+
+
+# -- Coming in -------------------------------------------------------------------------------------
+
+
+async def test_looking_at_a_sign_in_link_does_not_use_it(
+    night: Gallery, stranger: httpx2.AsyncClient
+) -> None:
+    for _ in range(2):
+        assert (await stranger.get(f"/login/{night.link}")).status_code == 200
+    answer = await stranger.post(f"/login/{night.link}", data={"name": "Rae"})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+
+
+async def test_a_sign_in_link_works_once(night: Gallery, stranger: httpx2.AsyncClient) -> None:
+    first = await stranger.post(f"/login/{night.link}", data={"name": " Rae\tOno "})
+    cookie = first.headers["set-cookie"]
+    for word in (f"{SESSION_COOKIE}=", "HttpOnly", "SameSite=lax", "Path=/", "Max-Age=2592000"):
+        assert word in cookie
+    board = await stranger.get("/")
+    assert board.status_code == 200
+    assert "Signed in as Rae Ono" in board.text
+    async with browser(night, "") as another:
+        again = await another.post(f"/login/{night.link}", data={"name": "Mallory"})
+    assert again.status_code == 410
+    assert "set-cookie" not in again.headers
+
+
+async def test_signing_in_needs_a_name_and_keeps_the_link(
+    night: Gallery, stranger: httpx2.AsyncClient
+) -> None:
+    assert (await stranger.post(f"/login/{night.link}", data={"name": " "})).status_code == 422
+    assert (await stranger.post(f"/login/{night.link}", data={"name": "Rae"})).status_code == 303
+
+
+@pytest.mark.parametrize("secret", ["never-offered", "%00", "%C3%A9", "x" * 500])
+async def test_a_link_that_was_never_offered_signs_nobody_in(
+    stranger: httpx2.AsyncClient, secret: str
+) -> None:
+    answer = await stranger.post(f"/login/{secret}", data={"name": "Mallory"})
+    assert answer.status_code == 410
+    assert "set-cookie" not in answer.headers
+
+
+async def test_signing_out_ends_the_session(night: Gallery, http: httpx2.AsyncClient) -> None:
+    assert (await http.post("/logout")).headers["location"] == "/login"
+    async with browser(night, night.session) as same_cookie:
+        assert (await same_cookie.get("/")).status_code == 401
+
+
+async def test_no_page_holds_inline_script_or_style(
+    night: Gallery, http: httpx2.AsyncClient
+) -> None:
+    paths = ("/", "/incidents/INC-8", "/incidents/INC-3/postmortem", "/runbook", "/declare",
+             "/login", night.ack_path("INC-8", "priya"))  # fmt: skip
+    for path in paths:
+        text = (await http.get(path)).text
+        assert " style=" not in text, path
+        assert not re.search(r"<script(?![^>]*\bsrc=)", text), path
+        assert not re.search(r"\son\w+=", text), path
