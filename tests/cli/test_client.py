@@ -1,0 +1,201 @@
+"""The client commands against a server that answers on a real socket."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+import typer
+from anyio import to_thread
+from click.testing import Result
+from fastapi import FastAPI
+from fastapi.responses import HTMLResponse
+from typer.testing import CliRunner
+
+from tests.web.site import Site, open_site, served
+from tocsin.cli import client
+from tocsin.store.database import Database
+
+pytestmark = pytest.mark.anyio
+
+PROGRAM = typer.Typer(pretty_exceptions_enable=False)
+client.register(PROGRAM)
+
+
+class Terminal:
+    """Runs commands as a person with the admin token would."""
+
+    def __init__(self, site: Site, url: str) -> None:
+        self.site = site
+        self.url = url
+
+    async def run(self, *arguments: str, name: str = "admin", code: int = 0, **env: str) -> Result:
+        options = {"TOCSIN_SERVER": self.url, "TOCSIN_TOKEN": self.site.tokens[name], **env}
+        result = await _invoke(*arguments, **options)
+        assert result.exit_code == code, result.output
+        return result
+
+    async def json(self, *arguments: str) -> Any:
+        return json.loads((await self.run(*arguments, "--format", "json")).stdout)
+
+
+async def _invoke(*arguments: str, **env: str) -> Result:
+    # In a thread: the commands block, and the server answers in this one.
+    run = partial(CliRunner().invoke, PROGRAM, list(arguments), env=env)
+    result: Result = await to_thread.run_sync(run)
+    return result
+
+
+@pytest.fixture
+async def terminal(database: Database) -> AsyncIterator[Terminal]:
+    # The server shares this process's standard output, which the runner of commands takes over.
+    with structlog.testing.capture_logs():
+        async with open_site(database) as site, served(site.app) as url:
+            yield Terminal(site, url)
+
+
+async def test_an_incident_from_declaration_to_postmortem(terminal: Terminal) -> None:
+    assert "No incidents." in (await terminal.run("incidents")).stdout
+    said = (
+        await terminal.run("declare", "API down", "--severity", "P1", "--service", "api")
+    ).stdout
+    assert said.startswith("INC-1  P1  API down\n")
+
+    shown = (await terminal.run("show", "INC-1")).stdout
+    assert "severity because: person" in shown
+    assert "Priya" in shown
+    assert "runbook.md:" in shown
+    assert "team lead" in shown  # What will happen next.
+
+    assert "by admin" in (await terminal.run("ack", "inc-1")).stdout
+    assert "investigating" in (await terminal.run("phase", "1", "investigating")).stdout
+    said = (await terminal.run("severity", "INC-1", "P2", "--because", "one region only")).stdout
+    assert "one region only" in said
+    await terminal.run("note", "INC-1", "Rolled back to 1.2.3")
+    assert "resolved" in (await terminal.run("resolve", "INC-1", "--because", "fixed")).stdout
+    assert "P2" in (await terminal.run("reopen", "INC-1")).stdout
+
+    told = (await terminal.run("timeline", "INC-1")).stdout
+    assert "Rolled back to 1.2.3" in told
+    assert "runbook.md:" in told
+    assert "admin" in told
+    assert "API down" in (await terminal.run("postmortem", "INC-1")).stdout
+    listed = (await terminal.run("incidents", "--severity", "P2", "--service", "api")).stdout
+    assert "INC-1" in listed
+    assert "No incidents." in (await terminal.run("incidents", "--phase", "resolved")).stdout
+
+
+async def test_json_is_what_the_api_says(terminal: Terminal) -> None:
+    made = await terminal.json("declare", "Breach", "--security-breach")
+    assert made["security_breach"] is True
+    name = made["id"]
+    assert (await terminal.json("show", name)) == made
+    assert [each["id"] for each in (await terminal.json("incidents"))["incidents"]] == [name]
+    assert (await terminal.json("ack", name))["acknowledged_by"] == "admin"
+    assert (await terminal.json("timeline", name))["timeline"]
+    assert (await terminal.json("postmortem", name))["markdown"].startswith("#")
+
+
+async def test_options_outweigh_the_environment(terminal: Terminal) -> None:
+    await terminal.run(
+        "incidents",
+        "--server",
+        terminal.url + "/",
+        "--token",
+        terminal.site.tokens["reader"],
+        TOCSIN_SERVER="http://127.0.0.1:1",
+        TOCSIN_TOKEN="wrong",
+    )
+
+
+async def test_the_token_of_the_first_start_is_found_where_it_lies(
+    terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = await terminal.run("incidents", TOCSIN_TOKEN="", code=2)
+    assert result.stderr == (
+        "tocsin: There is no token: give --token, set TOCSIN_TOKEN,"
+        " or run where tocsin-data/admin.token lies.\n"
+    )
+    file = tmp_path / "tocsin-data" / "admin.token"
+    file.parent.mkdir()
+    file.write_text(terminal.site.tokens["admin"] + "\n")
+    await terminal.run("incidents", TOCSIN_TOKEN="")
+    file.write_text("outdated\n")
+    result = await terminal.run("incidents", TOCSIN_TOKEN="", code=1)
+    assert "does not know the token from tocsin-data/admin.token" in result.stderr
+
+
+async def test_nobody_there_is_one_line_that_says_what_to_do(terminal: Terminal) -> None:
+    result = await terminal.run("incidents", "--server", "http://127.0.0.1:1", code=1)
+    assert result.stderr.count("\n") == 1
+    assert "Nothing answers at http://127.0.0.1:1." in result.stderr
+    assert "tocsin serve" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name", "code", "said"),
+    [
+        (["show", "INC-99"], "admin", 1, "There is no incident INC-99."),
+        (["incidents", "--phase", "asleep"], "admin", 1, 'There is no phase "asleep".'),
+        (["declare", "x", "--severity", "P9"], "admin", 1, 'no severity "P9"'),
+        (["declare", "x"], "reader", 1, "scope respond"),
+        (["incidents", "--token", "wrong"], "admin", 1, "does not know the token from --token"),
+        (["incidents", "--token", "ü"], "admin", 2, "not plain text"),
+        (["incidents", "--server", "localhost"], "admin", 2, "is not an address such as"),
+        (["incidents", "--server", "http://[::1"], "admin", 2, "is not an address such as"),
+        (["severity", "1", "P1"], "admin", 2, "--because"),
+        (["show"], "admin", 2, "ID"),
+        (["incidents", "--format", "xml"], "admin", 2, "xml"),
+    ],
+)
+async def test_what_fails_says_why(
+    terminal: Terminal, arguments: list[str], name: str, code: int, said: str
+) -> None:
+    result = await terminal.run(*arguments, name=name, code=code)
+    assert said in result.stderr
+    assert "Traceback" not in result.output
+    if code == 1:
+        assert result.stderr.count("\n") == 1
+
+
+async def test_a_refusal_of_the_core_is_said_as_it_is(terminal: Terminal) -> None:
+    await terminal.run("declare", "API down")
+    await terminal.run("resolve", "1")
+    result = await terminal.run("resolve", "1", code=1)
+    assert result.stderr.startswith("tocsin: ")
+
+
+async def test_hostile_titles_do_not_drive_the_terminal(terminal: Terminal) -> None:
+    await terminal.run("declare", "\x1b[2J\x1b]0;owned\x07 [bold]x[/bold] \u202eabc\nINC-9 fake")
+    for command in (["incidents"], ["show", "1"], ["timeline", "1"], ["postmortem", "1"]):
+        said = (await terminal.run(*command)).stdout
+        assert "\x1b" not in said, command
+        assert "\x07" not in said, command
+        assert "\u202e" not in said, command
+    said = (await terminal.run("incidents")).stdout
+    assert "[bold]x[/bold]" in said
+    assert not any(line.startswith("INC-9") for line in said.splitlines())
+
+
+async def test_what_is_not_tocsin_is_called_so() -> None:
+    other = FastAPI()
+
+    @other.get("/api/v1/incidents")
+    async def page() -> HTMLResponse:
+        return HTMLResponse("<h1>Welcome</h1>")
+
+    async with served(other) as url:
+        result = await _invoke("incidents", TOCSIN_SERVER=url, TOCSIN_TOKEN="x")
+        assert (result.exit_code, result.stderr) == (
+            1,
+            f"tocsin: {url} answers, but it is not Tocsin.\n",
+        )
+        result = await _invoke("show", "1", TOCSIN_SERVER=url, TOCSIN_TOKEN="x")
+        assert result.exit_code == 1
+        assert "not as Tocsin would" in result.stderr
