@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from tocsin.store.silences import SilenceRow
 
 RECEIVER: Final = "tocsin"
+SPOKEN_VERSION: Final = "0.25.0"
+"""The Alertmanager whose API this is; clients compare it with their own."""
 _CONFIG: Final = f"""\
 global:
   resolve_timeout: 5m
@@ -380,7 +382,6 @@ async def get_receivers() -> Response:
 async def get_status(request: Request) -> Response:
     """Return what amtool asks for before most of its commands."""
     context = context_of(request)
-    version = context.version
     return Json(
         {
             "cluster": {"peers": [], "status": "disabled"},
@@ -391,8 +392,8 @@ async def get_status(request: Request) -> Response:
                 "buildDate": "",
                 "buildUser": "",
                 "goVersion": "",
-                "revision": f"tocsin-{version}",
-                "version": version,
+                "revision": f"tocsin-{context.version}",
+                "version": SPOKEN_VERSION,
             },
         }
     )
