@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import os
+import pathlib
 import signal
 import socket
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import msgspec
 import msgspec.structs
 import structlog
 import uvicorn
 
+import tocsin.core
+import tocsin.runbook
 from tocsin import __version__
+from tocsin.core.policy import Level
 from tocsin.engine.book import Book
 from tocsin.engine.courier import Courier
 from tocsin.engine.engine import Engine
@@ -27,7 +33,6 @@ from tocsin.runbook import Compiled, compile_runbook
 from tocsin.store import access, live
 from tocsin.store.database import Database, Unavailable
 from tocsin.store.embedded import Embedded
-from tocsin.web.app import create_app
 from tocsin.web.context import Context
 from tocsin.web.links import Signer
 
@@ -42,6 +47,7 @@ _log = structlog.get_logger("tocsin")
 ALL_SCOPES = ("ingest", "read", "silence", "respond", "admin")
 INGEST_SCOPES = ("ingest",)
 ADMIN_TOKEN_FILE = "admin.token"  # noqa: S105 - a file name
+COMPILED_FILE = "compiled.msgpack"
 INGEST_KEY_FILE = "ingest.key"
 LINK_LIFE = timedelta(minutes=15)
 RUNBOOK_POLL_S = 1.0
@@ -100,16 +106,68 @@ def read_documents(runbook: Path) -> dict[str, str]:
     return documents
 
 
-def compile_or_refuse(runbook: Path) -> Compiled:
-    """Compile a runbook to start on; raise CannotStart with its errors if it has any."""
-    compiled = compile_runbook(read_documents(runbook))
+def compile_or_refuse(runbook: Path, kept: Path | None = None) -> Compiled:
+    """Compile a runbook to start on; raise CannotStart with its errors if it has any.
+
+    ``kept`` is a file that remembers the outcome for these very words and this very compiler, so
+    that starting again need not load the parsers.
+    """
+    documents = read_documents(runbook)
+    mark = _compiler_mark(documents)
+    compiled = _remembered(kept, mark)
+    if compiled is None:
+        compiled = compile_runbook(documents)
+        if kept is not None and not compiled.has_errors:
+            _remember(kept, mark, compiled)
     if compiled.has_errors:
-        errors = [f for f in compiled.findings if f.level == "error"]
+        errors = [f for f in compiled.findings if f.level is Level.ERROR]
         listed = "\n".join(f"{f.source}:{f.column} {f.code} {f.message} {f.remedy}" for f in errors)
         raise CannotStart(
-            f"{listed}\nThe runbook has errors and cannot be put in force. Mend them, or see: tocsin check {runbook}"
+            f"{listed}\nThe runbook has errors and cannot be put in force. "
+            f"Mend them, or see: tocsin check {runbook}"
         )
     return compiled
+
+
+class _Kept(msgspec.Struct):
+    mark: str
+    compiled: Compiled
+
+
+def _compiler_mark(documents: dict[str, str]) -> str:
+    """Return what is the same only for the same documents and the same compiler."""
+    digest = hashlib.sha256(msgspec.json.encode(documents, order="sorted"))
+    for room in (tocsin.runbook.__path__[0], tocsin.core.__path__[0]):
+        for file in sorted(pathlib.Path(room).rglob("*.py")):
+            stat = file.stat()
+            digest.update(f"{file.name} {stat.st_size} {stat.st_mtime_ns}".encode())
+    return digest.hexdigest()
+
+
+def _remembered(kept: Path | None, mark: str) -> Compiled | None:
+    if kept is None:
+        return None
+    try:
+        found = msgspec.msgpack.decode(kept.read_bytes(), type=_Kept)
+    except (OSError, msgspec.DecodeError):
+        return None
+    return found.compiled if found.mark == mark else None
+
+
+def _remember(kept: Path, mark: str, compiled: Compiled) -> None:
+    # It saves time and nothing else: a disk that refuses costs a compilation at the next start.
+    with contextlib.suppress(OSError):
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        fresh = kept.with_suffix(".new")
+        fresh.write_bytes(msgspec.msgpack.encode(_Kept(mark, compiled)))
+        fresh.replace(kept)
+
+
+def _prepare(plan: Plan) -> Compiled:
+    """Do what takes a while and needs no database: load the web room, compile the runbook."""
+    import tocsin.web.app  # noqa: F401 - loading it is the work
+
+    return compile_or_refuse(plan.runbook, plan.data / COMPILED_FILE)
 
 
 @contextlib.asynccontextmanager
@@ -118,15 +176,21 @@ async def running(plan: Plan) -> AsyncIterator[Running]:
 
     Raises CannotStart, store.EmbeddedError or config.ConfigError with one clear sentence.
     """
-    book = Book(
-        _shortened(compile_or_refuse(plan.runbook), plan.shorten_by),
-        plan.settings.directory,
-        configured=plan.settings.is_configured,
-    )
     listening = _listen(plan.host, plan.port)
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(listening.close)
-        database = await _database(plan, stack)
+        # PostgreSQL starts in its own process while this one loads what it needs.
+        async with asyncio.TaskGroup() as group:
+            opening = group.create_task(_database(plan, stack))
+            preparing = group.create_task(asyncio.to_thread(_prepare, plan))
+        database, embedded = opening.result()
+        book = Book(
+            _shortened(preparing.result(), plan.shorten_by),
+            plan.settings.directory,
+            configured=plan.settings.is_configured,
+        )
+        from tocsin.web.app import create_app
+
         clock, ids = SystemClock(), SystemIds()
         await book.remember(database, clock.now())
         url = _url(plan.host, listening)
@@ -180,6 +244,8 @@ async def running(plan: Plan) -> AsyncIterator[Running]:
         )
         async with asyncio.TaskGroup() as group:
             group.create_task(engine.run(stop))
+            if embedded is not None:
+                group.create_task(embedded.keep(stop))
             serving = group.create_task(server.serve(sockets=[listening]))
             group.create_task(_watch(plan, book, database, clock, stop))
             while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event
@@ -213,18 +279,26 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def until_signal(stop: asyncio.Event) -> None:
-    """Wait for SIGINT, SIGTERM or ``stop``; set ``stop`` either way."""
-    loop = asyncio.get_running_loop()
+def give_up_on_signal() -> None:
+    """Let SIGTERM cancel the calling task, so that what was begun while starting is undone."""
+    task = asyncio.current_task()
+    assert task is not None  # it is called from a coroutine
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+
+
+def stop_on_signal(stop: asyncio.Event) -> None:
+    """Let SIGINT and SIGTERM set ``stop``, which ends streams, engine and server in order."""
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    await stop.wait()
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
 
 
-async def _database(plan: Plan, stack: contextlib.AsyncExitStack) -> Database:
-    if plan.database_url:
-        url = plan.database_url
-    else:
+async def _database(
+    plan: Plan, stack: contextlib.AsyncExitStack
+) -> tuple[Database, Embedded | None]:
+    """Open the database, starting the embedded one first where no other is named."""
+    embedded = None
+    url = plan.database_url
+    if not url:
         embedded = await Embedded.start(plan.data)
         stack.push_async_callback(embedded.stop)
         url = embedded.url
@@ -236,7 +310,7 @@ async def _database(plan: Plan, stack: contextlib.AsyncExitStack) -> Database:
             f"{error} ({where}) Is PostgreSQL running, and is the address right?"
         ) from error
     stack.push_async_callback(database.close)
-    return database
+    return database, embedded
 
 
 def _listen(host: str, port: int) -> socket.socket:

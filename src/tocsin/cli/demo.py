@@ -22,7 +22,7 @@ import httpx2
 from rich.console import Console
 from rich.text import Text
 
-from tocsin.app import CannotStart, Plan, running, until_signal
+from tocsin.app import CannotStart, Plan, give_up_on_signal, running, stop_on_signal
 from tocsin.cli.main import examples
 from tocsin.cli.serving import DEFAULT_LISTEN, configure_logging, plan_of
 from tocsin.config import Settings
@@ -77,6 +77,7 @@ async def play(listen: str | None, data: Path | None, *, once: bool) -> None:
     if not runbook.exists():
         shutil.copyfile(examples() / "incident-response.md", runbook)
     configure_logging(folder / "tocsin.log")
+    give_up_on_signal()
     async with _backend() as (backend, mail_port):
         plan = _plan(listen, folder, runbook, backend, mail_port)
         async with running(plan) as server:
@@ -88,7 +89,8 @@ async def play(listen: str | None, data: Path | None, *, once: bool) -> None:
             console.print(f"  {server.login_url}", style="bold")
             console.print(f"The runbook is {runbook}: edit it and see it recompiled.")
             console.print("Stop with Ctrl-C.")
-            await until_signal(server.stop)
+            stop_on_signal(server.stop)
+            await server.stop.wait()
 
 
 async def _tell(console: Console, plan: Plan, server: Running, backend: str) -> None:

@@ -98,13 +98,15 @@ def directory_beside(runbook: Path) -> Directory | None:
 
 
 async def _serve(plan: Plan) -> None:
-    from tocsin.app import running, until_signal
+    from tocsin.app import give_up_on_signal, running, stop_on_signal
 
     configure_logging()
+    give_up_on_signal()
     async with running(plan) as server:
+        stop_on_signal(server.stop)
         for line in banner(plan, server):
             typer.echo(line)
-        await until_signal(server.stop)
+        await server.stop.wait()
         typer.echo("Stopping.")
 
 
@@ -188,6 +190,8 @@ def _run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         _fail(str(_first(known)))
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
+    except asyncio.CancelledError:
+        raise typer.Exit(143) from None
 
 
 def _loop(work: Coroutine[Any, Any, None]) -> None:
