@@ -50,7 +50,7 @@ class SlackMessage(msgspec.Struct, frozen=True):
 class FakeSlack:
     """See the module."""
 
-    def __init__(self, token: str = "xoxb-fake", channels: Collection[str] | None = None) -> None:  # noqa: S107
+    def __init__(self, token: str = "xoxb-fake", channels: Collection[str] | None = None) -> None:
         self.token = token
         self.channels = channels
         self.messages: list[SlackMessage] = []

@@ -39,7 +39,7 @@ class Call(msgspec.Struct, frozen=True):
 class FakeWebhook:
     """See the module."""
 
-    def __init__(self, secret: str = "s3cret", now_s: Callable[[], float] | None = None) -> None:  # noqa: S107
+    def __init__(self, secret: str = "s3cret", now_s: Callable[[], float] | None = None) -> None:
         self.secret = secret
         self.calls: list[Call] = []
         self.repeated: list[str] = []
