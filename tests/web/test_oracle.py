@@ -8,7 +8,7 @@ import re
 import shutil
 import socket
 import subprocess
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import httpx2
 import pytest
 from anyio import to_thread
 
-from tests.web.site import Site, eventually, served
+from tests.web.site import Site, eventually, running, served
 
 pytestmark = pytest.mark.anyio
 
@@ -58,7 +58,7 @@ async def oracle(tmp_path: Path) -> AsyncIterator[httpx2.AsyncClient]:
         "--cluster.listen-address=",
         "--log.level=error",
     ]
-    with _running([program, *arguments]):
+    with running([program, *arguments]):
         async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
 
             async def ready() -> bool:
@@ -68,17 +68,6 @@ async def oracle(tmp_path: Path) -> AsyncIterator[httpx2.AsyncClient]:
 
             await eventually(ready, within_s=20)
             yield http
-
-
-@contextlib.contextmanager
-def _running(arguments: list[str]) -> Iterator[None]:
-    with subprocess.Popen(
-        arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as process:
-        try:
-            yield
-        finally:
-            process.terminate()
 
 
 ALERTS: list[dict[str, Any]] = [

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import shutil
 import socket
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.web.site import Site, eventually, served
+from tests.web.site import Site, eventually, running, served
 
 pytestmark = pytest.mark.anyio
 
@@ -56,29 +55,24 @@ async def test_prometheus_sends_and_an_incident_opens(site: Site, tmp_path: Path
             "--rules.alert.resend-delay=500ms",
             "--log.level=error",
         ]
-        with subprocess.Popen(
-            arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        ) as process:
-            try:
+        with running(arguments):
 
-                async def opened() -> list[dict[str, str]]:
-                    answer = await site.ask("GET", "/api/v1/incidents")
-                    found: list[dict[str, str]] = answer.json()["incidents"]
-                    return found
+            async def opened() -> list[dict[str, str]]:
+                answer = await site.ask("GET", "/api/v1/incidents")
+                found: list[dict[str, str]] = answer.json()["incidents"]
+                return found
 
-                [incident] = await eventually(opened, within_s=30)
+            [incident] = await eventually(opened, within_s=30)
 
-                async def resent() -> bool:
-                    text = (await site.ask("GET", "/metrics")).text
-                    series = 'tocsin_signals_received_total{source="prometheus"}'
-                    counts = [line for line in text.splitlines() if line.startswith(series)]
-                    return float(counts[0].rpartition(" ")[2]) >= 3
+            async def resent() -> bool:
+                text = (await site.ask("GET", "/metrics")).text
+                series = 'tocsin_signals_received_total{source="prometheus"}'
+                counts = [line for line in text.splitlines() if line.startswith(series)]
+                return float(counts[0].rpartition(" ")[2]) >= 3
 
-                # It keeps sending, which is one alert and one incident all the same.
-                await eventually(resent, within_s=30)
-                assert len(await opened()) == 1
-            finally:
-                process.terminate()
+            # It keeps sending, which is one alert and one incident all the same.
+            await eventually(resent, within_s=30)
+            assert len(await opened()) == 1
     assert (incident["severity"], incident["service"]) == ("P0", "api")
     [alert] = (await site.ask("GET", "/api/v1/alerts")).json()["alerts"]
     assert alert["sender"] == "ingest"
