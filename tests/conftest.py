@@ -102,6 +102,18 @@ def _url_of(url: str, name: str) -> str:
     return url.replace("@/tocsin?", f"@/{name}?")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "root_only: what only root can do: become somebody else")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # Left out, not skipped: for an ordinary user there is nothing there to test.
+    if os.geteuid() != 0:
+        left_out = [item for item in items if item.get_closest_marker("root_only")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("root_only")]
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if report.skipped and not hasattr(report, "wasxfail"):
         _skips.append((report.nodeid, _reason(report.longrepr)))

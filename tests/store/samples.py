@@ -13,6 +13,7 @@ from tocsin.core.state import AlertRecord, Grade, IncidentState
 from tocsin.core.surroundings import Contact, Matcher, Silence
 
 AT = datetime(2026, 3, 1, 10, 0, tzinfo=UTC)
+EMAIL = Contact("email", "p@example.org")
 NASTY = "nul \x00, half \ud800, whole \U0001f514"
 NASTY_SHOWN = "nul \ufffd, half \ufffd, whole \U0001f514"
 
@@ -60,7 +61,7 @@ def message(headline: str = "P1 api: Down") -> Message:
     )
 
 
-def page(number: int = 1, contact: Contact | None = Contact("email", "p@example.org")) -> SendPage:
+def page(number: int = 1, contact: Contact | None = EMAIL) -> SendPage:
     return SendPage(f"INC-1/d{number}", "priya", "priya", "Priya", contact, message())
 
 

@@ -16,10 +16,13 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_what_a_failed_transaction_wrote_is_not_there(database: Database) -> None:
-    with pytest.raises(ZeroDivisionError):
+    async def fail() -> None:
         async with database.transaction() as c:
             await inbox.append(c, [("desk/api", TimerFired("t", AT))])
             raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
     async with database.reading() as c:
         assert await inbox.waiting_streams(c) == []
 
@@ -62,21 +65,27 @@ async def test_an_error_of_the_caller_is_not_taken_for_the_database(database: Da
 async def test_a_killed_connection_is_unavailable_and_the_next_one_works(
     database: Database,
 ) -> None:
-    with pytest.raises(Unavailable):
+    async def be_killed() -> None:
         async with database.transaction() as victim:
             pid = await victim.fetchval("SELECT pg_backend_pid()")
             async with database.reading() as other:
                 await other.execute("SELECT pg_terminate_backend($1, 5000)", pid)
             await victim.fetchval("SELECT 1")
+
+    with pytest.raises(Unavailable):
+        await be_killed()
     async with database.transaction() as c:
         assert await c.fetchval("SELECT 1") == 1
 
 
 async def test_a_statement_that_takes_too_long_is_unavailable(database: Database) -> None:
-    with pytest.raises(Unavailable):
+    async def sleep_too_long() -> None:
         async with database.transaction() as c:
             await c.execute("SET LOCAL statement_timeout = '20ms'")
             await c.execute("SELECT pg_sleep(5)")
+
+    with pytest.raises(Unavailable):
+        await sleep_too_long()
 
 
 async def test_many_may_open_a_new_database_at_once(embedded_url_empty: str) -> None:

@@ -46,13 +46,12 @@ async def test_one_who_waits_sees_what_the_other_saved(database: Database) -> No
         async with database.transaction() as c:
             return await streams.claim(c, "desk/api", wait=True)
 
-    async with asyncio.TaskGroup() as tasks:
-        async with database.transaction() as first:
-            await streams.claim(first, "desk/api")
-            waiting = tasks.create_task(wait())
-            await asyncio.sleep(0.05)
-            assert not waiting.done()
-            await streams.save(first, "desk/api", 1, b"mine")
+    async with asyncio.TaskGroup() as tasks, database.transaction() as first:
+        await streams.claim(first, "desk/api")
+        waiting = tasks.create_task(wait())
+        await asyncio.sleep(0.05)
+        assert not waiting.done()
+        await streams.save(first, "desk/api", 1, b"mine")
     assert waiting.result() == Claimed(1, b"mine")
 
 

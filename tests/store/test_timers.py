@@ -61,10 +61,14 @@ async def test_only_new_and_moved_timers_get_a_job(database: Database) -> None:
 
 async def test_a_timer_rolled_back_leaves_no_job(database: Database) -> None:
     now = await database.now()
-    with pytest.raises(ZeroDivisionError):
+
+    async def fail() -> None:
         async with database.transaction() as c:
             await timers.replace(c, STREAM, {"a": now})
             raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
     async with database.reading() as c:
         assert await _jobs(c) == []
         assert await timers.due(c) == []

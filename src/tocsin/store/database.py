@@ -59,7 +59,9 @@ class Database:
                 await first.close(timeout=_CONNECT_S_MAX)
             pool = await asyncpg.create_pool(
                 url,
-                min_size=1,
+                # None is kept open for its own sake: while the database is away, the driver would
+                # try to, and log a trace, again and again.
+                min_size=0,
                 max_size=pool_size,
                 timeout=_CONNECT_S_MAX,
                 command_timeout=_COMMAND_S_MAX,

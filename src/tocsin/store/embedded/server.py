@@ -93,10 +93,10 @@ class Embedded:
         Returns once it accepts connections. Raises EmbeddedError with one clear sentence.
         """
         server = await asyncio.to_thread(cls._for, data)
-        starting = asyncio.ensure_future(asyncio.to_thread(server._open))
+        starting = asyncio.ensure_future(asyncio.to_thread(server.open))
         try:
             await asyncio.shield(starting)
-            await server._make_database()
+            await server.make_database()
         except BaseException:
             # Also when we are cancelled: what a thread has begun to start must not stay behind.
             with contextlib.suppress(EmbeddedError):
@@ -142,7 +142,8 @@ class Embedded:
                 _LOG.warning("The embedded database had died and was started again.")
                 failures = 0
 
-    def _open(self) -> None:
+    def open(self) -> None:
+        """Hold the directory and run its server. Blocks; ``start`` calls it in a thread."""
         self._directory.prepare()
         self._directory.hold()
         self._run()
@@ -277,7 +278,8 @@ class Embedded:
             f"{self._directory.log}."
         )
 
-    async def _make_database(self) -> None:
+    async def make_database(self) -> None:
+        """Make our database in a new cluster; the last part of ``start``."""
         maintenance = self.url.replace(f"@/{_DATABASE}?", "@/postgres?")
         try:
             connection = await asyncpg.connect(maintenance, timeout=10)
