@@ -126,7 +126,8 @@ def pytest_collectreport(report: pytest.CollectReport) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    if _FORBID_SKIPS and _skips and session.exitstatus == pytest.ExitCode.OK:
+    passed = session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
+    if _FORBID_SKIPS and _skips and passed:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 

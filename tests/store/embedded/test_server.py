@@ -194,7 +194,7 @@ async def test_a_note_that_names_somebody_else_does_not_block(place: Path) -> No
     note = (data / "postgres" / "postmaster.pid").read_text().splitlines()
     await server.stop()
     # As after a restart of the container: the number is alive, and is not PostgreSQL.
-    with subprocess.Popen(["sleep", "60"]) as stranger:  # noqa: ASYNC220 - it starts at once
+    with subprocess.Popen(["sleep", "60"]) as stranger:
         try:
             (data / "postgres" / "postmaster.pid").write_text(
                 "\n".join([str(stranger.pid), *note[1:]]) + "\n"
@@ -241,7 +241,7 @@ async def test_after_kill_9_of_ours_the_orphan_is_taken_over(place: Path) -> Non
     first = await Embedded.start(data)
     await _remembers(first.url)
     await first.stop()
-    with subprocess.Popen(  # noqa: ASYNC220 - it starts at once
+    with subprocess.Popen(
         [sys.executable, "-c", _ORPHAN_MAKER, str(data)],
         stdout=subprocess.PIPE,
         text=True,
@@ -287,9 +287,9 @@ async def test_a_database_that_dies_is_started_again_and_the_pool_finds_it(
             async with database.transaction() as c:
                 await c.execute("SELECT pg_sleep(10)")
         async with asyncio.timeout(20):
-            while server.pid in (None, first):  # noqa: ASYNC110 - a process cannot set an event
+            while server.pid in (None, first):
                 await asyncio.sleep(0.05)
-            while await _waiting(database) != ["desk/api"]:  # noqa: ASYNC110 - as above
+            while await _waiting(database) != ["desk/api"]:
                 await asyncio.sleep(0.05)
         stop.set()
     await database.close()
