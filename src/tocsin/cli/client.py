@@ -450,7 +450,8 @@ def _when(instant: str | None) -> str:
 
 
 def _cited(entry: dict[str, Any]) -> str:
-    return f"{entry['file']}:{entry['line']}" if entry["line"] is not None else ""
+    """Return the runbook line as ``name:line``: a whole path would leave a table no room."""
+    return f"{Path(entry['file']).name}:{entry['line']}" if entry["line"] is not None else ""
 
 
 def _fail(message: str, *, code: int = 1) -> NoReturn:

@@ -29,15 +29,18 @@ class Json(Response):
         return msgspec.json.encode(content)
 
 
-async def read_body(request: Request) -> bytes:
-    """Return the whole body. Its size is capped by ``wrapping.BodyCap``, its time here."""
+async def read_body(request: Request, *, within_s: float = BODY_WITHIN_S) -> bytes:
+    """Return the whole body. Its size is capped by ``wrapping.BodyCap``, its time here.
+
+    Raises Problem 408 for a sender that is too slow, 415 for a compressed body.
+    """
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise Problem(415, "A compressed body is not read here.", "Send it as it is.")
     try:
-        async with asyncio.timeout(BODY_WITHIN_S):
+        async with asyncio.timeout(within_s):
             return await request.body()
     except TimeoutError as error:
-        raise Problem(408, f"The body did not arrive within {BODY_WITHIN_S:.0f} s.") from error
+        raise Problem(408, f"The body did not arrive within {within_s:g} s.") from error
 
 
 async def read_shape(request: Request, shape: type[_Shape]) -> _Shape:
