@@ -32,6 +32,7 @@ from tocsin.web.context import Context
 from tocsin.web.links import Signer
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "neurocred" / "incident-response.md"
+RUNBOOK = "runbooks/incident-response.md"
 READER = "Priya Shah"
 DIRECTORY = Directory(
     people={
@@ -49,6 +50,11 @@ TUNING = Tuning(
     severity_by_label={"critical": "P0", "high": "P1", "warning": "P2", "info": "P3"},
     severity_default="P2",
 )
+
+
+def example() -> str:
+    """Return the bundled runbook."""
+    return EXAMPLE.read_text(encoding="utf-8")
 
 
 class NoCourier:
@@ -75,12 +81,11 @@ class Gallery:
 
 @contextlib.asynccontextmanager
 async def open_gallery(
-    database: Database, runbook: Path | str = EXAMPLE, directory: Directory = DIRECTORY
+    database: Database, runbook: str | None = None, directory: Directory = DIRECTORY
 ) -> AsyncIterator[Gallery]:
     """Build an application on a database, with its engine running and somebody signed in."""
     clock, ids = SystemClock(), SystemIds()
-    text = runbook.read_text(encoding="utf-8") if isinstance(runbook, Path) else runbook
-    compiled = compile_runbook({"runbooks/incident-response.md": text})
+    compiled = compile_runbook({RUNBOOK: example() if runbook is None else runbook})
     book = Book(compiled, directory, configured=True)
     await book.remember(database, clock.now())
     engine = Engine(database, book, NoCourier(), clock, directory, TUNING)  # type: ignore[arg-type]

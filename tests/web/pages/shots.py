@@ -19,11 +19,21 @@ WIDTHS = (1440, 390)
 THEMES = ("light", "dark")
 
 
-async def main(folder: Path, only: str = "") -> None:
-    """Start a seeded server and take all pictures."""
-    folder.mkdir(parents=True, exist_ok=True)
+def say(line: str) -> None:
+    """Tell whoever takes the pictures."""
+    sys.stdout.write(line + "\n")
+
+
+def _home() -> Path:
+    """Return a new folder that the database's user may enter."""
     home = Path(tempfile.mkdtemp(prefix="tocsin-shots-"))
     home.chmod(0o711)
+    return home
+
+
+async def main(folder: Path, only: str = "") -> None:
+    """Start a seeded server and take all pictures."""
+    home = _home()
     embedded = await Embedded.start(home / "data")
     try:
         database = await Database.open(embedded.url)
@@ -91,8 +101,8 @@ async def _shoot(gallery: Gallery, wanted: dict[str, str], folder: Path) -> None
                     [{"name": "tocsin_session", "value": gallery.session, "url": url}]
                 )
                 page = await context.new_page()
-                page.on("console", lambda m: print("console:", m.type, m.text))
-                page.on("pageerror", lambda e: print("error:", e))
+                page.on("console", lambda m: say(f"console: {m.type} {m.text}"))
+                page.on("pageerror", lambda e: say(f"error: {e}"))
                 for name, path in wanted.items():
                     await page.goto("about:blank")
                     await page.goto(url + path, wait_until="load")
@@ -111,10 +121,11 @@ async def _shoot(gallery: Gallery, wanted: dict[str, str], folder: Path) -> None
 async def _look(page: Page, name: str, width: int) -> None:
     wide = await page.evaluate("document.documentElement.scrollWidth")
     if wide > width:
-        print(f"{name} at {width}: is {wide} wide")
+        say(f"{name} at {width}: is {wide} wide")
 
 
 if __name__ == "__main__":
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(tempfile.mkdtemp(prefix="shots-"))
+    target.mkdir(parents=True, exist_ok=True)
     asyncio.run(main(target, sys.argv[2] if len(sys.argv) > 2 else ""))
-    print(target)
+    say(str(target))

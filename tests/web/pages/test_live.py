@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import httpx2
 import pytest
 
 from tests.web.pages.gallery import Gallery, open_gallery
-from tests.web.site import served
+from tests.web.site import eventually, served
 from tocsin.store import live as announcements
 from tocsin.store.database import Database
 from tocsin.web.pages.live import Broadcaster, Stream, broadcaster_of
@@ -99,9 +99,14 @@ async def test_a_closed_tab_is_forgotten(gallery: Gallery) -> None:
         async with _listening(gallery, url, "topic=board") as events:
             await anext(events)
             assert len(broadcaster_of(gallery.app).streams) == 1
-        async with asyncio.timeout(5):
-            while broadcaster_of(gallery.app).streams:
-                await asyncio.sleep(0.02)
+        await eventually(_all_gone(gallery), within_s=5)
+
+
+def _all_gone(gallery: Gallery) -> Callable[[], Awaitable[bool]]:
+    async def look() -> bool:
+        return not broadcaster_of(gallery.app).streams
+
+    return look
 
 
 async def test_nobody_listens_without_signing_in(gallery: Gallery) -> None:

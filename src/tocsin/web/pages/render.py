@@ -42,8 +42,6 @@ _SHELL_ICONS: Final = frozenset(
     {"tocsin", "chevron-left", "wifi-off", "flame", "book-open", "plus", "hand", "list-checks"}
     | {"history", "users"}
 )
-# What HTML cannot hold in any spelling, and the halves of characters that UTF-8 cannot say.
-_UNSAYABLE: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
 
 @cache
@@ -229,7 +227,7 @@ def show(
         )
     )
     return HTMLResponse(
-        _UNSAYABLE.sub("\N{REPLACEMENT CHARACTER}", html),
+        saying.sayable(html),
         status_code=status,
         headers={
             "Cache-Control": "no-store",

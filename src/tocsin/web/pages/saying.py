@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final
 
 from tocsin.base.durations import say_duration
 
@@ -10,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+# What HTML cannot hold in any spelling, and the halves of characters that UTF-8 cannot say.
+_UNSAYABLE: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 _NUMBER_WORDS = (
     "no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
     "twelve",
@@ -24,6 +27,11 @@ _CHANNELS = {
     "teams": "Teams",
     "other": "Another channel",
 }
+
+
+def sayable(text: str) -> str:
+    """Return text with what no page can hold shown as U+FFFD."""
+    return _UNSAYABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def number(count: int) -> str:
@@ -64,8 +72,8 @@ def contact(kind: str) -> str:
 
 
 def ago(then: datetime, at: datetime) -> str:
-    """Return "48 s ago", "3 days ago"; "now" for what lies less than a second back or ahead."""
-    return f"{say_duration(at - then)} ago" if (at - then).total_seconds() >= 1 else "now"
+    """Return "48 s ago", "3 days ago"; "just now" for less than a second, and for the future."""
+    return f"{say_duration(at - then)} ago" if (at - then).total_seconds() >= 1 else "just now"
 
 
 def until(due: datetime, at: datetime) -> str:

@@ -32,6 +32,7 @@ _STATUSES = {
     LineStatus.UNSUPPORTED: ("u", "Unsupported"),
 }
 _LEVELS = {Level.ERROR: "e", Level.WARNING: "w", Level.INFO: "i"}
+_NEWLINE = re.compile(r"\r\n?|\n")  # as the compiler counts lines
 _HEADING = re.compile(r"^ {0,3}(#{1,6})\s+(.*?)\s*#*\s*$")
 _ITEM = re.compile(r"^(\s*)([-*+]|\d+[.)])\s+(.*)$")
 _TASK = re.compile(r"^\[([ xX])\]\s+")
@@ -202,7 +203,7 @@ def _document(
     lines: list[LineView] = []
     fence = ""
     css, word = _STATUSES[LineStatus.REFERENCE]
-    for number, raw in enumerate(text.splitlines(), start=1):
+    for number, raw in enumerate(_NEWLINE.split(text.removesuffix("\n")), start=1):
         status = statuses.get(number)
         if status is not None:
             css, word = _STATUSES[status]

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from tocsin.base.durations import say_duration
 from tocsin.reports.postmortem import BLANK
+from tocsin.web.pages import saying
 from tocsin.web.pages.views.parts import Cite, Citer
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def paper(
     """Return a draft to be read on screen."""
     lines = _lines_of(policy)
     sections: list[list[Part]] = []
-    for tag, heading, body in _split(markdown):
+    for tag, heading, body in _split(saying.sayable(markdown)):
         heading = _NUMBERED.sub("", heading)
         source = lines.get(heading.casefold())
         part = Part(tag, heading, cite(source), source.line if source else 0, _draw(body))
