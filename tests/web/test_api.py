@@ -314,6 +314,7 @@ async def test_openapi_describes_every_route_of_ours(site: Site) -> None:
     names = set(document["components"]["schemas"])
     for reference in _references(document):
         assert reference.removeprefix("#/components/schemas/") in names, reference
+    assert "HTTPValidationError" not in names
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             assert operation["summary"].endswith("."), (method, path)

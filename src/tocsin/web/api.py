@@ -101,8 +101,7 @@ async def declare(request: Request) -> Response:
     incident = await context.engine.declare(service, declared)
     state = await _eventually(lambda: _load(context, incident))
     if state is None:
-        # The incident is durable, only its own first turn is still to come.
-        return Json({"id": incident}, 202, {"Location": f"/api/v1/incidents/{incident}"})
+        raise Problem(503, f"{incident} is declared and kept, but the database is slow to show it.")
     return Json(shapes.incident_answer(state), 201, {"Location": f"/api/v1/incidents/{incident}"})
 
 

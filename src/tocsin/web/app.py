@@ -52,13 +52,14 @@ def create_app(context: Context) -> FastAPI:
     app.state.context = context
     app.state.grants_remembered = {}
     app.state.instruments = Instruments(context.version)
-    app.include_router(about)
-    app.include_router(health.router)
-    app.include_router(api.router)
-    app.include_router(pages.router)
+    # Routes are tried in this order, so the ones that a storm hits come first.
     for prefix in ("", _PATH_PREFIX):
         app.include_router(alertmanager.router, prefix=prefix, include_in_schema=not prefix)
         app.include_router(health.probes, prefix=prefix, include_in_schema=not prefix)
+    app.include_router(api.router)
+    app.include_router(health.router)
+    app.include_router(pages.router)
+    app.include_router(about)
     app.add_exception_handler(HTTPException, _refuse)
     app.add_exception_handler(RequestValidationError, _refuse_parameters)
     app.add_exception_handler(Unavailable, _refuse_for_now)

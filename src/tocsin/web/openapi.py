@@ -92,6 +92,7 @@ def says(
 def describe(app: FastAPI) -> dict[str, Any]:
     """Return the OpenAPI document of an application, with the shapes its routes refer to."""
     document = app.openapi()
+    _forget_frameworks_refusal(document)
     named = [s for s in vars(shapes).values() if isinstance(s, type) and s.__module__ == _SHAPES]
     _, components = msgspec.json.schema_components(named, ref_template=_REF)
     found = document.setdefault("components", {})
@@ -101,6 +102,17 @@ def describe(app: FastAPI) -> dict[str, Any]:
     return document
 
 
+def _forget_frameworks_refusal(document: dict[str, Any]) -> None:
+    """Take out the shape in which FastAPI would refuse parameters: ``web.app`` says it in ours."""
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            if _FRAMEWORKS_REFUSAL in str(operation["responses"].get("422")):
+                del operation["responses"]["422"]
+    for name in (_FRAMEWORKS_REFUSAL, "ValidationError"):
+        document.get("components", {}).get("schemas", {}).pop(name, None)
+
+
+_FRAMEWORKS_REFUSAL = "HTTPValidationError"
 _SHAPES = shapes.__name__
 
 
