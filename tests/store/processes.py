@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import traceback
+import warnings
 from collections.abc import Callable
 
 
@@ -15,7 +16,10 @@ def as_user(name: str, act: Callable[[], None]) -> str:
     """
     entry = pwd.getpwnam(name)
     reader, writer = os.pipe()
-    child = os.fork()
+    with warnings.catch_warnings():
+        # Later Pythons warn of threads that a fork leaves behind; this child needs none of them.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
     if child == 0:
         said = ""
         try:

@@ -50,6 +50,27 @@ async def test_a_wrong_password_is_unavailable_and_not_repeated(database: Databa
     assert "password authentication failed" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "url", ["postgresql://u:secret:x@h:port/", "mysql://u:secret@h/d", "secret"]
+)
+async def test_an_address_that_cannot_be_read_is_said_without_its_password(url: str) -> None:
+    with pytest.raises(Unavailable) as caught:
+        await Database.open(url)
+    assert "secret" not in str(caught.value)
+
+
+async def test_a_role_that_may_not_make_tables_is_told_what_to_grant(
+    embedded_url_empty: str,
+) -> None:
+    owner = await asyncpg.connect(embedded_url_empty)
+    await owner.execute("DROP ROLE IF EXISTS guest")
+    await owner.execute("CREATE ROLE guest LOGIN PASSWORD 'guest'")
+    await owner.close()
+    tail = embedded_url_empty.split("@", 1)[1]
+    with pytest.raises(MigrationError, match="Grant the role"):
+        await Database.open(f"postgresql://guest:guest@{tail}")
+
+
 async def test_a_bug_in_a_statement_stays_a_bug(database: Database) -> None:
     with pytest.raises(asyncpg.UndefinedTableError):
         async with database.transaction() as c:

@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from tests.store.samples import page
 from tocsin.store import deliveries, jobs, timers
@@ -312,3 +313,18 @@ async def test_names_do_not_follow_the_environment() -> None:
         },
     )
     assert await process.wait() == 0
+
+
+def test_all_of_it_runs_on_uvloop_too(place: Path) -> None:
+    async def live() -> None:
+        server = await Embedded.start(place / "data")
+        database = await Database.open(server.url)
+        heard = Heard()
+        async with _running(server.url, {"delivery": heard}):
+            await _enqueue(database, ("delivery", "d1", NOW))
+            await heard.wait_for(1)
+        await database.close()
+        await server.stop()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(live())

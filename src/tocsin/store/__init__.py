@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from tocsin.store.connection import Connection
 from tocsin.store.database import Database, Unavailable
+from tocsin.store.migrate import MigrationError
 
-__all__ = ["Connection", "Database", "Unavailable"]
+__all__ = ["Connection", "Database", "MigrationError", "Unavailable"]

@@ -46,12 +46,19 @@ class Database:
     async def open(cls, url: str, *, pool_size: int = 8) -> Database:
         """Connect, and bring the tables up to date, once, whoever else is doing the same.
 
-        Raises Unavailable where nobody answers, migrate.MigrationError where the database was
-        written by a newer Tocsin. The pool mends itself later; only this first connection must
-        succeed.
+        Raises Unavailable where nobody answers, MigrationError where the tables cannot be made or
+        were written by a newer Tocsin. The pool mends itself later; only this first connection
+        must succeed.
         """
         with translated(None):
-            first = await asyncpg.connect(url, timeout=_CONNECT_S_MAX)
+            try:
+                first = await asyncpg.connect(url, timeout=_CONNECT_S_MAX)
+            except ValueError as error:
+                # Not with what was wrong: that may be a part of the password.
+                raise Unavailable(
+                    "The database's address cannot be read; it looks like "
+                    "postgresql://user:password@host:5432/name."
+                ) from error
             try:
                 with translated(first):
                     await migrate.apply(first)

@@ -147,9 +147,7 @@ async def run(url: str, handlers: Mapping[str, Handler], stop: asyncio.Event) ->
                 failures = 0
             after_s = _REBUILD_AFTER_S[min(failures, len(_REBUILD_AFTER_S) - 1)]
             failures += 1
-            _LOG.warning(
-                "The job queue lost the database (%s); again in %s s.", _said(errors), after_s
-            )
+            _LOG.warning("The job queue stopped (%s); again in %s s.", _said(errors), after_s)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(after_s):
                     await stop.wait()

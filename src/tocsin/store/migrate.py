@@ -6,6 +6,8 @@ import re
 from importlib import resources
 from typing import Any, NamedTuple
 
+import asyncpg
+
 from tocsin.store import jobs
 from tocsin.store.statements import statements
 
@@ -44,8 +46,19 @@ async def apply(connection: Any) -> int:
     """Apply what is missing and return how many steps that were.
 
     ``connection`` is a whole asyncpg connection outside of a transaction. Raises MigrationError
-    where the database knows steps that we do not: an older Tocsin must not write there.
+    where the database knows steps that we do not (an older Tocsin must not write there), and where
+    our role may not make tables.
     """
+    try:
+        return await _apply(connection)
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise MigrationError(
+            f"The database does not let us make our tables: {error}. "
+            "Grant the role of DATABASE_URL the right to create in its schema."
+        ) from error
+
+
+async def _apply(connection: Any) -> int:
     await connection.execute(_SQL["lock"], _LOCK)
     try:
         await connection.execute(_SQL["keep_history"])

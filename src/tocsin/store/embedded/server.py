@@ -136,7 +136,7 @@ class Embedded:
             failures += 1
             try:
                 await asyncio.to_thread(self._run)
-            except EmbeddedError as error:
+            except (EmbeddedError, OSError) as error:
                 _LOG.error("%s", error)
             else:
                 _LOG.warning("The embedded database had died and was started again.")
@@ -146,7 +146,12 @@ class Embedded:
         """Hold the directory and run its server. Blocks; ``start`` calls it in a thread."""
         self._directory.prepare()
         self._directory.hold()
-        self._run()
+        try:
+            self._run()
+        except OSError as error:
+            raise EmbeddedError(
+                f"The embedded database cannot run in {self._directory.root}: {error}."
+            ) from error
 
     def _run(self) -> None:
         """Make the cluster if there is none, start its server, and wait until it accepts."""
