@@ -110,6 +110,12 @@ class Tocsin(Process):
             base_url=self.url, timeout=15, headers={"Authorization": f"Bearer {self.token}"}
         )
 
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self.api.close()
+        self.child.kill()
+        self.child.wait()
+
     def incidents(self, **query: str) -> list[dict]:
         return (
             self.api.get("/api/v1/incidents", params=query).raise_for_status().json()["incidents"]

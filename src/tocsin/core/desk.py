@@ -172,7 +172,9 @@ class _Turn:
         stale: bool = False,
         opens: bool = False,
     ) -> None:
-        self.emit(AlertPlaced(signal, incident, firing, muted_by, stale))
+        # A report is told once and never resolved by its sender: it is no firing alert.
+        stands = firing and signal.source != REPORT
+        self.emit(AlertPlaced(signal, incident, stands, muted_by, stale))
         if incident is None:
             return
         told = AlertTold(

@@ -386,6 +386,7 @@ class _Turn:
         for role in rung.roles:
             if not self.surroundings.directory.holders(role):
                 self.emit(ev.RoleUnheld(role, rung.source))
+        for role in rung.roles:
             for person in self.surroundings.directory.reachable_as(role):
                 # Somebody who holds two roles of one rung is asked once.
                 if person.id not in asked:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import singledispatch
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -16,7 +16,7 @@ from tocsin.core.policy import Urgency
 from tocsin.core.timers import say_roles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
 
 PEOPLE = "people"
@@ -59,55 +59,35 @@ def narrate(recorded: Iterable[tuple[datetime, ev.Event]]) -> list[Entry]:
     Pages and notices that left in the same instant by the same rule stand on one line.
     """
     entries: list[Entry] = []
-    pages: list[tuple[datetime, ev.PageAsked]] = []
-    notices: list[tuple[datetime, ev.NoticeAsked]] = []
-    left: list[tuple[datetime, ev.NoticeLeftToPerson]] = []
+    waiting: dict[type, list[tuple[datetime, ev.Event]]] = {}
 
     def flush() -> None:
-        for group in _grouped(pages, lambda p: (p.because, p.urgency, p.source.line)):
-            entries.append(Entry(group[0][0], "PageAsked", _pages([p for _, p in group])))
-        for group in _grouped(notices, lambda n: (n.because,)):
-            entries.append(Entry(group[0][0], "NoticeAsked", _notices([n for _, n in group])))
-        for group in _grouped(left, lambda n: (n.because,)):
-            entries.append(Entry(group[0][0], "NoticeLeftToPerson", _left([n for _, n in group])))
-        pages.clear()
-        notices.clear()
-        left.clear()
+        for kind, items in waiting.items():
+            key, say = _TOGETHER[kind]
+            groups: dict[object, list[tuple[datetime, ev.Event]]] = {}
+            for at, event in items:
+                groups.setdefault((at, key(event)), []).append((at, event))
+            for group in groups.values():
+                line = say([event for _, event in group])
+                entries.append(Entry(group[0][0], kind.__name__, line))
+        waiting.clear()
 
     for at, event in recorded:
-        if isinstance(event, ev.PageAsked):
-            pages.append((at, event))
-            continue
-        if isinstance(event, ev.NoticeAsked):
-            notices.append((at, event))
-            continue
-        if isinstance(event, ev.NoticeLeftToPerson):
-            left.append((at, event))
+        if type(event) in _TOGETHER:
+            waiting.setdefault(type(event), []).append((at, event))
             continue
         line = _tell(event)
-        if line is None:
-            continue
-        flush()
-        entries.append(Entry(at, type(event).__name__, line))
+        if line is not None:
+            flush()
+            entries.append(Entry(at, type(event).__name__, line))
     flush()
     return entries
 
 
-def _grouped(items: Sequence, key) -> list[list]:  # type: ignore[type-arg, no-untyped-def]
-    groups: dict[object, list] = {}  # type: ignore[type-arg]
-    for at, event in items:
-        groups.setdefault((at, *key(event)), []).append((at, event))
-    return list(groups.values())
-
-
 def tell(event: ev.Event) -> Line | None:
     """Return one event as a line, or None if it says nothing to a person."""
-    if isinstance(event, ev.PageAsked):
-        return _pages([event])
-    if isinstance(event, ev.NoticeAsked):
-        return _notices([event])
-    if isinstance(event, ev.NoticeLeftToPerson):
-        return _left([event])
+    if type(event) in _TOGETHER:
+        return _TOGETHER[type(event)][1]([event])
     return _tell(event)
 
 
@@ -118,7 +98,7 @@ def _tell(event: object) -> Line | None:
 
 def _pages(pages: Sequence[ev.PageAsked]) -> Line:
     first = pages[0]
-    names = dict.fromkeys(f"{p.name} ({_role(p.role)})" for p in pages)
+    names = dict.fromkeys(_named(p) for p in pages)
     who = _listed(list(names))
     verb = "Paged" if first.urgency is Urgency.PAGE else "Told"
     match first.because:
@@ -158,11 +138,27 @@ def _left(notices: Sequence[ev.NoticeLeftToPerson]) -> Line:
     return Line(text, AUTOMATIC, "hand", notices[0].source, also=_also(notices))
 
 
+def _unheld(roles: Sequence[ev.RoleUnheld]) -> Line:
+    names = list(dict.fromkeys(role.role for role in roles))
+    what = "the role" if len(names) == 1 else "the roles"
+    text = f"Nobody holds {what} {_listed(names)}"
+    return Line(text, AUTOMATIC, "triangle-alert", roles[0].source, tone="bad", also=_also(roles))
+
+
 def _also(
-    notices: Sequence[ev.NoticeAsked] | Sequence[ev.NoticeLeftToPerson],
+    events: Sequence[ev.NoticeAsked] | Sequence[ev.NoticeLeftToPerson] | Sequence[ev.RoleUnheld],
 ) -> tuple[Source, ...]:
-    sources = {n.source.line: n.source for n in notices}
+    sources = {event.source.line: event.source for event in events}
     return tuple(list(sources.values())[1:])
+
+
+# Events that left in one instant by one reason share a line of the timeline.
+_TOGETHER: dict[type, tuple[Callable[[Any], object], Callable[[Any], Line]]] = {
+    ev.RoleUnheld: (lambda _: None, _unheld),
+    ev.PageAsked: (lambda page: (page.because, page.urgency, page.source.line), _pages),
+    ev.NoticeAsked: (lambda notice: notice.because, _notices),
+    ev.NoticeLeftToPerson: (lambda notice: notice.because, _left),
+}
 
 
 @_tell.register
@@ -282,12 +278,6 @@ def _(event: ev.PersonUnreachable) -> Line:
 
 
 @_tell.register
-def _(event: ev.RoleUnheld) -> Line:
-    text = f"Nobody holds the role {event.role}. The page stands in the app only"
-    return Line(text, AUTOMATIC, "triangle-alert", event.source, tone="bad")
-
-
-@_tell.register
 def _(event: ev.NoticeFailed) -> Line:
     detail = f": {event.detail}" if event.detail else ""
     text = f"{_target(event.channel, event.target)} could not be told{detail}"
@@ -354,8 +344,10 @@ def say_since(start: datetime, at: datetime) -> str:
     return say_duration(at - start)
 
 
-def _role(role: str) -> str:
-    return say_roles((role,))
+def _named(page: ev.PageAsked) -> str:
+    # Where nobody holds the role, its own name stands for the person.
+    role = say_roles((page.role,))
+    return f"the {role}" if page.name == page.role else f"{page.name} ({role})"
 
 
 def _contact(page: ev.PageAsked) -> str:
