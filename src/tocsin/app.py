@@ -33,6 +33,7 @@ from tocsin.runbook import Compiled, compile_runbook
 from tocsin.store import access, live
 from tocsin.store.database import Database, Unavailable
 from tocsin.store.embedded import Embedded
+from tocsin.store.migrate import MigrationError
 from tocsin.web.context import Context
 from tocsin.web.links import Signer
 
@@ -106,19 +107,9 @@ def read_documents(runbook: Path) -> dict[str, str]:
     return documents
 
 
-def compile_or_refuse(runbook: Path, kept: Path | None = None) -> Compiled:
-    """Compile a runbook to start on; raise CannotStart with its errors if it has any.
-
-    ``kept`` is a file that remembers the outcome for these very words and this very compiler, so
-    that starting again need not load the parsers.
-    """
-    documents = read_documents(runbook)
-    mark = _compiler_mark(documents)
-    compiled = _remembered(kept, mark)
-    if compiled is None:
-        compiled = compile_runbook(documents)
-        if kept is not None and not compiled.has_errors:
-            _remember(kept, mark, compiled)
+def compile_or_refuse(documents: dict[str, str], runbook: Path) -> Compiled:
+    """Compile a runbook to start on; raise CannotStart with its errors if it has any."""
+    compiled = compile_runbook(documents)
     if compiled.has_errors:
         errors = [f for f in compiled.findings if f.level is Level.ERROR]
         listed = "\n".join(f"{f.source}:{f.column} {f.code} {f.message} {f.remedy}" for f in errors)
@@ -130,6 +121,8 @@ def compile_or_refuse(runbook: Path, kept: Path | None = None) -> Compiled:
 
 
 class _Kept(msgspec.Struct):
+    """A compiled runbook on disk, so that starting again need not load the parsers."""
+
     mark: str
     compiled: Compiled
 
@@ -144,30 +137,26 @@ def _compiler_mark(documents: dict[str, str]) -> str:
     return digest.hexdigest()
 
 
-def _remembered(kept: Path | None, mark: str) -> Compiled | None:
-    if kept is None:
-        return None
-    try:
-        found = msgspec.msgpack.decode(kept.read_bytes(), type=_Kept)
-    except (OSError, msgspec.DecodeError):
-        return None
-    return found.compiled if found.mark == mark else None
-
-
-def _remember(kept: Path, mark: str, compiled: Compiled) -> None:
-    # It saves time and nothing else: a disk that refuses costs a compilation at the next start.
-    with contextlib.suppress(OSError):
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        fresh = kept.with_suffix(".new")
-        fresh.write_bytes(msgspec.msgpack.encode(_Kept(mark, compiled)))
-        fresh.replace(kept)
-
-
-def _prepare(plan: Plan) -> Compiled:
+def _prepare(plan: Plan) -> _Kept:
     """Do what takes a while and needs no database: load the web room, compile the runbook."""
     import tocsin.web.app  # noqa: F401 - loading it is the work
 
-    return compile_or_refuse(plan.runbook, plan.data / COMPILED_FILE)
+    documents = read_documents(plan.runbook)
+    mark = _compiler_mark(documents)
+    with contextlib.suppress(OSError, msgspec.DecodeError):
+        kept = msgspec.msgpack.decode((plan.data / COMPILED_FILE).read_bytes(), type=_Kept)
+        if kept.mark == mark:
+            return kept
+    return _Kept(mark, compile_or_refuse(documents, plan.runbook))
+
+
+def _keep(plan: Plan, kept: _Kept) -> None:
+    # It saves time and nothing else: a disk that refuses costs a compilation at the next start.
+    with contextlib.suppress(OSError):
+        file = plan.data / COMPILED_FILE
+        fresh = file.with_suffix(".new")
+        fresh.write_bytes(msgspec.msgpack.encode(kept))
+        fresh.replace(file)
 
 
 @contextlib.asynccontextmanager
@@ -184,8 +173,10 @@ async def running(plan: Plan) -> AsyncIterator[Running]:
             opening = group.create_task(_database(plan, stack))
             preparing = group.create_task(asyncio.to_thread(_prepare, plan))
         database, embedded = opening.result()
+        kept = preparing.result()
+        _keep(plan, kept)
         book = Book(
-            _shortened(preparing.result(), plan.shorten_by),
+            _shortened(kept.compiled, plan.shorten_by),
             plan.settings.directory,
             configured=plan.settings.is_configured,
         )
@@ -309,6 +300,8 @@ async def _database(
         raise CannotStart(
             f"{error} ({where}) Is PostgreSQL running, and is the address right?"
         ) from error
+    except MigrationError as error:
+        raise CannotStart(str(error)) from error
     stack.push_async_callback(database.close)
     return database, embedded
 

@@ -70,7 +70,7 @@ def incidents(
     token: Token = "",
     shown: Shown = Format.TABLE,
 ) -> None:
-    """List incidents, worst first."""
+    """List incidents: open first, worst first."""
     query = [("phase", word) for word in phase or ()]
     query += [(k, v) for k, v in (("severity", severity), ("service", service)) if v]
     answer = _Remote(server, token).get("incidents", query)

@@ -49,7 +49,7 @@ async def find(
     open_only: bool = False,
     limit: int = 100,
 ) -> list[IncidentState]:
-    """Return the incidents that fit all conditions given, worst first, then newest."""
+    """Return the incidents that fit all conditions given: open first, worst first, then newest."""
     rows = await c.fetch(
         _SQL["find"],
         [codec.key(phase) for phase in phases],

@@ -52,7 +52,7 @@ router = APIRouter(prefix="/api/v1")
     "/incidents",
     **says(allow(Scope.READ), shapes.IncidentList, also=(422,)),
     tags=["Incidents"],
-    summary="List incidents, worst first.",
+    summary="List incidents: open first, worst first.",
 )
 async def get_incidents(
     request: Request,

@@ -101,7 +101,7 @@ class IncidentAnswer(msgspec.Struct, frozen=True):
 
 
 class IncidentList(msgspec.Struct, frozen=True):
-    """Incidents, worst first, then newest."""
+    """Incidents: open first, worst first, then newest."""
 
     incidents: tuple[IncidentAnswer, ...]
 

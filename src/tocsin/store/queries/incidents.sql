@@ -16,13 +16,13 @@ ON CONFLICT (id) DO UPDATE SET
 SELECT state FROM incidents WHERE id = $1;
 
 -- name: find
--- about: Incidents that fit, worst first, then newest. An empty condition fits all.
+-- about: Incidents that fit: the open ones first, the worst first, then the newest. An empty condition fits all.
 SELECT state FROM incidents
 WHERE (cardinality($1::text[]) = 0 OR phase = ANY($1))
     AND ($2 = '' OR severity = $2)
     AND ($3 = '' OR service = $3)
     AND (is_open OR NOT $4::boolean)
-ORDER BY rank, opened_at DESC NULLS LAST, id
+ORDER BY is_open DESC, rank, opened_at DESC NULLS LAST, id
 LIMIT $5;
 
 -- name: ended
