@@ -248,10 +248,13 @@ class _Story:
             stage = _STAGES.get(entry["event"], "")
             if entry["event"] == "PhaseChanged" and entry["text"].startswith("Monitoring"):
                 stage = "Watched"
-            line.append(f"{'' if stage in self.stages else stage:<13}", style="bold")
+            if stage in self.stages:
+                stage = ""
             self.stages.add(stage)
             # "Paged" stands in the column already where the sentence begins with it.
-            line.append(entry["text"].removeprefix(stage).lstrip(": ") if stage else entry["text"])
+            text = entry["text"].removeprefix(stage).lstrip(": ") if stage else entry["text"]
+            line.append(f"{stage:<13}", style="bold")
+            line.append(text)
             if entry.get("words"):
                 line.append(f": “{entry['words']}”")
             if entry.get("line"):

@@ -1,0 +1,234 @@
+"""Starting, stopping, crashing, refusing: what a person sees who runs ``tocsin serve``."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import stat
+import sys
+
+import httpx2
+import pytest
+
+from tests.e2e.programs import ROOT, Process, Tocsin, tocsin, wait_until
+
+EXAMPLE = ROOT / "examples" / "neurocred" / "incident-response.md"
+SECONDS = """# Small runbook
+
+## Severity levels
+
+### P0 - Critical
+- Complete service outage
+
+### P1 - High
+- Database connectivity issues
+
+## Escalation
+
+### Escalation Path
+1. **On-Call Engineer**: Initial response
+2. **Team Lead**: For P1+ incidents
+
+### Escalation Criteria
+- P0: Escalate immediately
+- P1: Escalate if not resolved in {seconds} seconds
+"""
+
+
+@pytest.fixture
+def runbook(tmp_path):
+    path = tmp_path / "runbook.md"
+    path.write_text(SECONDS.format(seconds=3))
+    return path
+
+
+@pytest.fixture
+def data(enterable_dir, request):
+    folder = enterable_dir / request.node.name.replace("[", "-").replace("]", "")
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def refused(*options: str, **environment: str) -> str:
+    """Run ``tocsin serve`` where it must refuse; return what it said."""
+    process = Process(sys.executable, "-m", "tocsin", "serve", *options, **environment)
+    assert process.child.wait(30) == 1, process.output
+    wait_until(lambda: process.lines, why="a sentence")
+    assert "Traceback" not in process.output
+    return process.output
+
+
+def serving(runbook, data):
+    return ("--runbook", str(runbook), "--data", str(data), "--listen", "127.0.0.1:0")
+
+
+class TestFirstStart:
+    def test_tokens_are_written_for_the_owner_only_and_explained(self, runbook, data):
+        with tocsin(runbook, data) as server:
+            for name in ("admin.token", "ingest.key"):
+                assert stat.S_IMODE((data / name).stat().st_mode) == 0o600
+                assert (data / name).read_text().strip() not in server.output
+                assert name in server.output
+            assert "pages appear in the app only" in server.output
+
+    def test_the_printed_link_signs_in_once(self, runbook, data):
+        with tocsin(runbook, data) as server, httpx2.Client() as browser:
+            link = server.line(r"http://\S+/login/\S+")[0]
+            assert browser.get(f"{server.url}/", headers={"Accept": "text/html"}).status_code == 401
+            page = browser.get(link, headers={"Accept": "text/html"})
+            assert page.status_code == 200
+            answer = browser.post(link, headers={"Origin": server.url})
+            assert answer.status_code in (302, 303)
+            assert browser.get(f"{server.url}/").status_code == 200
+            with httpx2.Client() as somebody_else:
+                again = somebody_else.post(link, headers={"Origin": server.url})
+                assert somebody_else.get(f"{server.url}/").status_code == 401, again.text
+
+
+class TestRefusals:
+    def test_a_runbook_that_is_not_there(self, tmp_path, data):
+        said = refused(*serving(tmp_path / "none.md", data))
+        assert said == f"tocsin: {tmp_path / 'none.md'}: there is no such file or folder."
+
+    def test_a_runbook_with_errors_names_them_and_their_lines(self, runbook, data):
+        runbook.write_text(runbook.read_text() + "- P7: Escalate if not resolved in 1 hour\n")
+        said = refused(*serving(runbook, data))
+        assert re.search(rf"{re.escape(str(runbook))}:\d+:\d+ T\d+ .*P7", said)
+        assert "cannot be put in force" in said
+
+    def test_an_unknown_setting(self, runbook, data):
+        settings = runbook.with_name("tocsin.toml")
+        settings.write_text("[servr]\nurl = 'http://x'\n")
+        said = refused(*serving(runbook, data))
+        assert said == f"tocsin: {settings}:1: servr is not a setting. Did you mean 'server'?"
+
+    def test_a_port_in_use(self, runbook, data):
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            said = refused(
+                "--runbook", str(runbook), "--data", str(data), "--listen", f"127.0.0.1:{port}"
+            )
+        assert f"127.0.0.1:{port}: cannot listen there" in said
+        assert "--listen" in said
+
+    def test_a_database_that_does_not_answer(self, runbook, data):
+        url = "postgresql://nobody@127.0.0.1:1/none"
+        said = refused(*serving(runbook, data), DATABASE_URL=url)
+        assert "The database does not answer" in said
+        assert len(said.splitlines()) == 1
+
+    def test_a_second_server_on_one_data_directory(self, runbook, data):
+        with tocsin(runbook, data) as first:
+            said = refused(*serving(runbook, data))
+            assert str(data) in said
+            assert len(said.splitlines()) == 1
+            assert first.api.get("/readyz").status_code == 200
+
+    def test_an_address_without_a_port(self, runbook, data):
+        said = refused("--runbook", str(runbook), "--data", str(data), "--listen", "here")
+        assert "wants HOST:PORT" in said
+
+    @pytest.mark.skipif(os.name != "posix", reason="needs file modes")
+    def test_a_file_that_is_not_text(self, runbook, data):
+        runbook.write_bytes(b"# x\n\xff\xfe\n")
+        assert "is not UTF-8" in refused(*serving(runbook, data))
+
+
+class TestCrash:
+    def test_after_kill_9_the_incident_and_its_timer_are_still_there(self, runbook, data):
+        runbook.write_text(SECONDS.format(seconds=4))
+        server = Tocsin(runbook, data)
+        server.api.post(
+            "/api/v2/alerts", json=[{"labels": {"alertname": "Slow", "severity": "P1"}}]
+        ).raise_for_status()
+        [incident] = wait_until(server.incidents, why="the incident")
+        server.kill()
+        with tocsin(runbook, data) as again:
+            [found] = again.incidents()
+            assert found["id"] == incident["id"]
+            roles = wait_until(
+                lambda: (
+                    "Team Lead"
+                    in str(again.api.get(f"/api/v1/incidents/{found['id']}").json()["pages"])
+                ),
+                why="the team lead to be paged after the restart",
+            )
+            assert roles
+
+    def test_an_alert_answered_with_200_survives_a_kill_at_once(self, runbook, data):
+        server = Tocsin(runbook, data)
+        alerts = [{"labels": {"alertname": f"A{n}", "service": f"s{n}"}} for n in range(50)]
+        server.api.post("/api/v2/alerts", json=alerts).raise_for_status()
+        server.kill()
+        with tocsin(runbook, data) as again:
+            found = wait_until(
+                lambda: len(again.incidents()) == 50 and again.incidents(), why="50 incidents"
+            )
+            assert {i["service"] for i in found} == {f"s{n}" for n in range(50)}
+
+    def test_a_signal_ends_it_quickly_though_a_stream_is_open(self, runbook, data):
+        server = Tocsin(runbook, data)
+        link = server.line(r"http://\S+/login/\S+")[0]
+        with httpx2.Client(timeout=20) as browser:
+            browser.post(link, headers={"Origin": server.url})
+            with browser.stream("GET", f"{server.url}/live") as stream:
+                assert stream.status_code == 200
+                next(stream.iter_raw())
+                assert server.stop(signal.SIGTERM, seconds=8) == 0
+
+
+class TestEditing:
+    def test_an_edit_comes_into_force_and_open_incidents_keep_theirs(self, runbook, data):
+        runbook.write_text(SECONDS.format(seconds=3000))
+        with tocsin(runbook, data) as server:
+            old = server.api.get("/api/v1/runbook").json()["revision"]
+            post = [{"labels": {"alertname": "Slow", "service": "a", "severity": "P1"}}]
+            server.api.post("/api/v2/alerts", json=post).raise_for_status()
+            [first] = wait_until(server.incidents, why="the first incident")
+            runbook.write_text(SECONDS.format(seconds=6000))
+            wait_until(
+                lambda: server.api.get("/api/v1/runbook").json()["revision"] != old,
+                why="the edit to be in force",
+            )
+            post[0]["labels"]["service"] = "b"
+            server.api.post("/api/v2/alerts", json=post).raise_for_status()
+            both = wait_until(
+                lambda: len(server.incidents()) == 2 and server.incidents(), why="the second"
+            )
+            second = next(i for i in both if i["id"] != first["id"])
+            waits = {}
+            for incident in (first, second):
+                path = f"/api/v1/incidents/{incident['id']}/upcoming"
+                rungs = [
+                    u["name"]
+                    for u in server.api.get(path).json()["upcoming"]
+                    if u["name"].startswith("rung/")
+                ]
+                waits[incident["service"]] = rungs
+            assert "3000s" in waits["a"][0]
+            assert "6000s" in waits["b"][0]
+
+    def test_an_edit_with_errors_is_refused_and_says_so(self, runbook, data):
+        with tocsin(runbook, data) as server:
+            old = server.api.get("/api/v1/runbook").json()["revision"]
+            runbook.write_text(runbook.read_text() + "- P7: Escalate if not resolved in 1 hour\n")
+            answer = wait_until(
+                lambda: server.api.get("/api/v1/runbook").json()["refused"], why="the refusal"
+            )
+            assert "P7" in str(answer)
+            assert server.api.get("/api/v1/runbook").json()["revision"] == old
+
+
+def test_init_makes_something_that_check_and_serve_take(tmp_path, data):
+    folder = tmp_path / "mine"
+    made = Process(sys.executable, "-m", "tocsin", "init", str(folder))
+    assert made.child.wait(30) == 0, made.output
+    checked = Process(sys.executable, "-m", "tocsin", "check", str(folder))
+    assert checked.child.wait(30) == 0, checked.output
+    with tocsin(folder, data) as server:
+        assert server.api.get("/readyz").status_code == 200
+    again = Process(sys.executable, "-m", "tocsin", "init", str(folder))
+    assert again.child.wait(30) != 0
