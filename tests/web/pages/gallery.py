@@ -32,6 +32,7 @@ from tocsin.web.context import Context
 from tocsin.web.links import Signer
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "neurocred" / "incident-response.md"
+CHROMIUM = "/usr/bin/chromium"
 RUNBOOK = "runbooks/incident-response.md"
 READER = "Priya Shah"
 DIRECTORY = Directory(
@@ -116,6 +117,32 @@ async def open_gallery(
             yield Gallery(app, context, session, reader_session, link)
         finally:
             running.cancel()
+
+
+def paths(gallery: Gallery) -> dict[str, str]:
+    """Return what there is to see."""
+    return {
+        "board": "/",
+        "room": "/incidents/INC-8",
+        "room-play": "/incidents/INC-8#play",
+        "room-timeline": "/incidents/INC-8#timeline",
+        "room-context": "/incidents/INC-8#context",
+        "room-monitoring": "/incidents/INC-7",
+        "room-over": "/incidents/INC-3",
+        "postmortem": "/incidents/INC-3/postmortem",
+        "runbook": "/runbook",
+        "runbook-line": "/runbook#L69",
+        "runbook-policy": "/runbook#policy",
+        "declare": "/declare",
+        "ack": gallery.ack_path("INC-8", "priya"),
+        "ack-yours": gallery.ack_path("INC-8", "sam"),
+        "ack-over": gallery.ack_path("INC-3", "priya"),
+        "ack-bad": "/ack/nonsense",
+        "login": f"/login/{gallery.link}",
+        "login-help": "/login",
+        "logout": "/logout",
+        "missing": "/incidents/INC-999",
+    }
 
 
 def firing(title: str, service: str, at: datetime, **labels: str) -> Signal:

@@ -9,12 +9,18 @@ from pathlib import Path
 
 from playwright.async_api import Page, async_playwright
 
-from tests.web.pages.gallery import Gallery, busy_night, open_gallery, store_world
+from tests.web.pages.gallery import (
+    CHROMIUM,
+    Gallery,
+    busy_night,
+    open_gallery,
+    paths,
+    store_world,
+)
 from tests.web.site import served
 from tocsin.store.database import Database
 from tocsin.store.embedded import Embedded
 
-CHROMIUM = "/usr/bin/chromium"
 WIDTHS = (1440, 390)
 THEMES = ("light", "dark")
 
@@ -45,32 +51,6 @@ async def main(folder: Path, only: str = "") -> None:
         await database.close()
     finally:
         await embedded.stop()
-
-
-def paths(gallery: Gallery) -> dict[str, str]:
-    """Return what there is to see."""
-    return {
-        "board": "/",
-        "room": "/incidents/INC-8",
-        "room-play": "/incidents/INC-8#play",
-        "room-timeline": "/incidents/INC-8#timeline",
-        "room-context": "/incidents/INC-8#context",
-        "room-monitoring": "/incidents/INC-7",
-        "room-over": "/incidents/INC-3",
-        "postmortem": "/incidents/INC-3/postmortem",
-        "runbook": "/runbook",
-        "runbook-line": "/runbook#L69",
-        "runbook-policy": "/runbook#policy",
-        "declare": "/declare",
-        "ack": gallery.ack_path("INC-8", "priya"),
-        "ack-yours": gallery.ack_path("INC-8", "sam"),
-        "ack-over": gallery.ack_path("INC-3", "priya"),
-        "ack-bad": "/ack/nonsense",
-        "login": f"/login/{gallery.link}",
-        "login-help": "/login",
-        "logout": "/logout",
-        "missing": "/incidents/INC-999",
-    }
 
 
 async def shoot_quiet(gallery: Gallery, folder: Path, only: str) -> None:

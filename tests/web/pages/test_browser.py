@@ -10,8 +10,15 @@ from typing import Any
 import pytest
 
 from tests.web.pages.axe import axe_source
-from tests.web.pages.gallery import Gallery, busy_night, firing, open_gallery, store_world
-from tests.web.pages.shots import CHROMIUM, paths
+from tests.web.pages.gallery import (
+    CHROMIUM,
+    Gallery,
+    busy_night,
+    firing,
+    open_gallery,
+    paths,
+    store_world,
+)
 from tests.web.site import served
 from tocsin.core import inputs
 from tocsin.integrations.signals import Received
@@ -185,17 +192,21 @@ async def test_the_keys_walk_the_board(gallery: Gallery) -> None:
 
 async def test_a_lost_connection_says_so_and_countdowns_go_on(gallery: Gallery) -> None:
     async with browsing(gallery) as (page, url):
-        await page.clock.install()
         await page.goto(f"{url}/incidents/INC-8", wait_until="load")
         await page.wait_for_selector("#live:not([hidden])")
-        await page.context.set_offline(True)
-        await page.evaluate("dispatchEvent(new Event('offline'))")
+        assert not await page.is_visible("#offline")
         left = await page.inner_text(".next .left")
-        await page.clock.run_for(15_000)
+        await page.context.set_offline(True)
+        expect = playwright_api.expect
+        await expect(page.locator("#live")).to_have_text("Reconnecting")
+        await expect(page.locator("#live")).to_contain_text("Offline", timeout=20_000)
         assert await page.is_visible("#offline")
-        assert (await page.inner_text("#live")).startswith("Offline")
-        assert await page.inner_text(".next .left") != left
         assert await page.is_disabled("#go")
+        assert await page.inner_text(".next .left") != left
+        await page.context.set_offline(False)
+        await expect(page.locator("#live")).to_have_text("Live", timeout=20_000)
+        assert not await page.is_visible("#offline")
+        assert not await page.is_disabled("#go")
 
 
 async def test_everything_is_there_without_script(gallery: Gallery) -> None:

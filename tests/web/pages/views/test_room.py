@@ -223,6 +223,7 @@ def test_the_link_page_knows_whose_page_it_is(world: World) -> None:
     assert asked.next is not None
     assert asked.next.sentence == "pages you again unless you acknowledge"
     act(world, "INC-1", inputs.Acknowledged(by="Sam Okafor", via="link", person="sam"))
+    world.advance(world.at + timedelta(seconds=1))
     act(world, "INC-1", inputs.Acknowledged(by=READER, via="link", person="priya"))
     state = world.incidents["INC-1"]
     stands = {
