@@ -422,7 +422,7 @@ def _command(command: Command, cite: Citer) -> CommandView:
         argv=command.argv,
         text=command.text,
         word=_CLASS_WORDS[command.kind],
-        why=saying.capital(command.why.strip().rstrip(".")),
+        why=command.why.strip().rstrip("."),
         cite=cite(command.source),
         changes=command.kind is not CommandClass.READ_ONLY,
     )
