@@ -21,6 +21,7 @@ import uvicorn
 import tocsin.core
 import tocsin.runbook
 from tocsin import __version__
+from tocsin.config import Unreadable, read_runbook
 from tocsin.core.policy import Level
 from tocsin.engine.book import Book
 from tocsin.engine.courier import Courier
@@ -86,27 +87,6 @@ class Running:
     stop: asyncio.Event
 
 
-def read_documents(runbook: Path) -> dict[str, str]:
-    """Return the Markdown documents of a runbook, a file or a folder, by path.
-
-    Raises CannotStart naming the file that cannot be read.
-    """
-    if not runbook.exists():
-        raise CannotStart(f"{runbook}: there is no such file or folder.")
-    files = sorted(runbook.rglob("*.md")) if runbook.is_dir() else [runbook]
-    if not files:
-        raise CannotStart(f"{runbook}: this folder holds no Markdown document (*.md).")
-    documents = {}
-    for file in files:
-        try:
-            documents[str(file)] = file.read_text(encoding="utf-8-sig")
-        except OSError as error:
-            raise CannotStart(f"{file}: cannot be read: {error.strerror or error}.") from error
-        except UnicodeDecodeError as error:
-            raise CannotStart(f"{file}: is not UTF-8 text at byte {error.start}.") from error
-    return documents
-
-
 def compile_or_refuse(documents: dict[str, str], runbook: Path) -> Compiled:
     """Compile a runbook to start on; raise CannotStart with its errors if it has any."""
     compiled = compile_runbook(documents)
@@ -141,7 +121,7 @@ def _prepare(plan: Plan) -> _Kept:
     """Do what takes a while and needs no database: load the web room, compile the runbook."""
     import tocsin.web.app  # noqa: F401 - loading it is the work
 
-    documents = read_documents(plan.runbook)
+    documents = read_runbook(plan.runbook)
     mark = _compiler_mark(documents)
     with contextlib.suppress(OSError, msgspec.DecodeError):
         kept = msgspec.msgpack.decode((plan.data / COMPILED_FILE).read_bytes(), type=_Kept)
@@ -379,21 +359,27 @@ async def _watch(
         now = _fingerprint(plan.runbook)
         if now == seen:
             continue
-        seen = now
         try:
-            documents = read_documents(plan.runbook)
-        except CannotStart as error:
+            # In a thread: requests are answered while a long runbook compiles.
+            compiled = await asyncio.to_thread(_compile_again, plan)
+            in_force = await book.offer(compiled, database, clock.now())
+            async with database.transaction() as connection:
+                await live.announce(connection, "runbook")
+        except Unreadable as error:
             _log.warning("runbook cannot be read; the old one stays in force", why=str(error))
+        except Unavailable as error:
+            _log.warning("runbook waits for the database", why=str(error))
             continue
-        if book.offer(documents, plan.shorten_by):
-            await book.remember(database, clock.now())
-            _log.info("runbook in force", revision=book.current.policy.revision[:12])
         else:
-            _log.warning(
-                "runbook has errors; the old one stays in force", runbook=str(plan.runbook)
-            )
-        async with database.transaction() as connection:
-            await live.announce(connection, "runbook")
+            if in_force:
+                _log.info("runbook in force", revision=book.current.policy.revision[:12])
+            else:
+                _log.warning("runbook has errors; the old one stays in force")
+        seen = now
+
+
+def _compile_again(plan: Plan) -> Compiled:
+    return _shortened(compile_runbook(read_runbook(plan.runbook)), plan.shorten_by)
 
 
 def _fingerprint(runbook: Path) -> tuple[tuple[str, int, int], ...]:

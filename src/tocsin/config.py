@@ -1,4 +1,4 @@
-"""Settings: ``tocsin.toml`` and the environment, read once into frozen values.
+"""What a person wrote for Tocsin: ``tocsin.toml``, the environment, and the runbook's documents.
 
 What Markdown cannot say lives here: addresses, credentials, who holds a role. Unknown keys fail
 with a suggestion; all mistakes are listed at once; secrets come from the environment or from files
@@ -38,6 +38,10 @@ class ConfigError(Exception):
     """The settings cannot be used: one line for each mistake, each naming its place."""
 
 
+class Unreadable(Exception):  # noqa: N818 - it says what is so, in one line for a person
+    """A runbook cannot be read: <which file, and why>."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """Everything a server is told besides its runbook. ``path`` is None without a settings file."""
@@ -59,6 +63,27 @@ class Settings:
 def database_url() -> str:
     """Return the PostgreSQL address from ``DATABASE_URL``, or "" for the embedded server."""
     return os.environ.get("DATABASE_URL", "").strip()  # noqa: TID251 - this is the one place
+
+
+def read_runbook(runbook: Path) -> dict[str, str]:
+    """Return the Markdown documents of a runbook, a file or a folder, by path, in order of name.
+
+    Raises Unreadable naming the file.
+    """
+    if not runbook.exists():
+        raise Unreadable(f"{runbook}: there is no such file or folder.")
+    files = sorted(runbook.rglob("*.md")) if runbook.is_dir() else [runbook]
+    if not files:
+        raise Unreadable(f"{runbook}: this folder holds no Markdown document (*.md).")
+    documents = {}
+    for file in files:
+        try:
+            documents[str(file)] = file.read_text(encoding="utf-8-sig")
+        except OSError as error:
+            raise Unreadable(f"{file}: cannot be read: {error.strerror or error}.") from error
+        except UnicodeDecodeError as error:
+            raise Unreadable(f"{file}: is not UTF-8 text at byte {error.start}.") from error
+    return documents
 
 
 def find(runbook: Path) -> Path | None:

@@ -157,7 +157,7 @@ async def served(app: FastAPI) -> AsyncIterator[str]:
     server = uvicorn.Server(config)
     async with asyncio.TaskGroup() as group:
         group.create_task(server.serve(sockets=[listening]))
-        while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
+        while not server.started:
             await asyncio.sleep(0.01)
         try:
             yield f"http://127.0.0.1:{listening.getsockname()[1]}"
@@ -179,7 +179,7 @@ def running(arguments: Sequence[str]) -> Iterator[None]:
 async def eventually(look: Any, *, within_s: float = 10.0) -> Any:
     """Return what an asynchronous ``look`` finds once it is neither None nor empty."""
     async with asyncio.timeout(within_s):
-        while not (found := await look()):  # noqa: ASYNC110 - what is looked at tells nobody
+        while not (found := await look()):
             await asyncio.sleep(0.03)
     return found
 

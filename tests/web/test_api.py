@@ -11,6 +11,7 @@ import pytest
 from tests.web.site import Site, eventually
 from tocsin.core.effects import Message, SendNotice, Topic
 from tocsin.core.surroundings import Contact
+from tocsin.runbook import compile_runbook
 from tocsin.store import deliveries
 
 pytestmark = pytest.mark.anyio
@@ -265,7 +266,8 @@ async def test_the_runbook_is_shown_as_compiled(site: Site) -> None:
 
 async def test_a_refused_edit_is_shown_beside_the_runbook_in_force(site: Site) -> None:
     before = site.context.book.current.policy.revision
-    site.context.book.offer({"runbook.md": "# Nothing in it\n"})  # type: ignore[attr-defined]
+    edit = compile_runbook({"runbook.md": "# Nothing in it\n"})
+    await site.context.book.offer(edit, site.context.database, site.context.clock.now())  # type: ignore[attr-defined]
     found = (await site.ask("GET", "/api/v1/runbook")).json()
     assert found["revision"] == before
     assert any(finding["level"] == "error" for finding in found["refused"]["findings"])

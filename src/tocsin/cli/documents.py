@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from tocsin.cli import starter
+from tocsin.config import Unreadable, read_runbook
 from tocsin.core.policy import Finding, LedgerEntry, Level, LineStatus
 from tocsin.core.surroundings import Directory
 from tocsin.runbook import (
@@ -68,7 +69,7 @@ def register(app: typer.Typer, directory_of: DirectoryOf | None = None) -> None:
         form: Annotated[Form, typer.Option("--format", help="For people or programs.")] = Form.TEXT,
     ) -> None:
         """Say what in a runbook cannot be honoured, or not as it stands."""
-        compiled = compile_runbook(read_documents(runbook))
+        compiled = compile_runbook(read_or_exit(runbook))
         directory = directory_of(runbook) if directory_of is not None else None
         findings = findings_with(compiled, directory)
         if form is Form.JSON:
@@ -89,7 +90,7 @@ def register(app: typer.Typer, directory_of: DirectoryOf | None = None) -> None:
     ) -> None:
         """Print the policy and the plays that a runbook compiles to, every rule with its line."""
         assert form is JsonForm.JSON  # there is no other
-        compiled = compile_runbook(read_documents(runbook))
+        compiled = compile_runbook(read_or_exit(runbook))
         _print_json(to_json(compiled))
         if compiled.has_errors:
             errors = [f for f in compiled.findings if f.level is Level.ERROR]
@@ -118,22 +119,12 @@ def findings_with(compiled: Compiled, directory: Directory | None) -> tuple[Find
     )
 
 
-def read_documents(runbook: Path) -> dict[str, str]:
-    """Return the Markdown documents of a file or a folder by path; exits with one clear line."""
-    if not runbook.exists():
-        _fail(f"{runbook}: there is no such file or folder.")
-    files = sorted(runbook.rglob("*.md")) if runbook.is_dir() else [runbook]
-    if not files:
-        _fail(f"{runbook}: this folder holds no Markdown document (*.md).")
-    documents: dict[str, str] = {}
-    for file in files:
-        try:
-            documents[str(file)] = file.read_text(encoding="utf-8-sig")
-        except OSError as error:
-            _fail(f"{file}: cannot be read: {error.strerror or error}.")
-        except UnicodeDecodeError as error:
-            _fail(f"{file}: is not UTF-8 text at byte {error.start}.")
-    return documents
+def read_or_exit(runbook: Path) -> dict[str, str]:
+    """Return the documents of a runbook by path; exit with one clear line if it cannot be read."""
+    try:
+        return read_runbook(runbook)
+    except Unreadable as error:
+        _fail(str(error))
 
 
 def _fail(message: str) -> NoReturn:

@@ -175,10 +175,10 @@ def configure_logging(to: Path | None = None) -> None:
 def _run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Run a coroutine on uvloop; print an expected failure as one line and exit 1."""
     from tocsin.app import CannotStart
-    from tocsin.config import ConfigError
+    from tocsin.config import ConfigError, Unreadable
     from tocsin.store.embedded import EmbeddedError
 
-    expected = (CannotStart, ConfigError, EmbeddedError)
+    expected = (CannotStart, ConfigError, EmbeddedError, Unreadable)
     try:
         _loop(work())
     except expected as error:

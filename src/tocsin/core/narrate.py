@@ -260,14 +260,14 @@ def _(event: ev.Escalated) -> Line | None:
 
 @_tell.register
 def _(event: ev.PageDelivered) -> Line:
-    text = f"The page to {event.name} was taken by {event.contact.kind}"
+    text = f"The page to {event.name} was taken by {_kind(event.contact.kind)}"
     return Line(text, AUTOMATIC, "check")
 
 
 @_tell.register
 def _(event: ev.PageFailed) -> Line:
     detail = f": {event.detail}" if event.detail else ""
-    text = f"{event.name} could not be reached by {event.contact.kind}{detail}"
+    text = f"{event.name} could not be reached by {_kind(event.contact.kind)}{detail}"
     return Line(text, AUTOMATIC, "triangle-alert", tone="bad")
 
 
@@ -351,7 +351,11 @@ def _named(page: ev.PageAsked) -> str:
 
 
 def _contact(page: ev.PageAsked) -> str:
-    return page.contact.kind if page.contact else "the app"
+    return _kind(page.contact.kind) if page.contact else "the app"
+
+
+def _kind(kind: str) -> str:
+    return {"slack": "Slack", "email": "e-mail"}.get(kind, kind)
 
 
 def _target(channel: str, target: str) -> str:

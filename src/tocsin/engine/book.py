@@ -8,14 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
-
 from tocsin.core.surroundings import Directory
-from tocsin.runbook import Compiled, check_directory, compile_runbook
+from tocsin.runbook import Compiled, check_directory
 from tocsin.store import runbooks
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from datetime import datetime
 
     from tocsin.core.policy import Finding, Policy
@@ -59,19 +56,17 @@ class Book:
 
     async def remember(self, database: Database, at: datetime) -> None:
         """Store the revision in force, so that its incidents can be judged by it for ever."""
-        current = self._current
-        async with database.transaction() as connection:
-            await runbooks.remember(
-                connection, current.policy.revision, current.documents, current.policy, at
-            )
+        await _store(database, self._current, at)
 
-    def offer(self, documents: Mapping[str, str], shorten_by: float = 1) -> bool:
-        """Compile an edited runbook and put it in force if it has no errors; say whether it is."""
-        compiled = compile_runbook(documents)
-        compiled = replace(compiled, policy=compiled.policy.shortened(shorten_by))
+    async def offer(self, compiled: Compiled, database: Database, at: datetime) -> bool:
+        """Put an edited runbook in force if it has no errors; say whether it is.
+
+        It is stored first: no incident is ever opened under a revision that only memory knows.
+        """
         if compiled.has_errors:
             self.refused = compiled
             return False
+        await _store(database, compiled, at)
         self.refused = None
         self._enforce(compiled)
         return True
@@ -81,3 +76,10 @@ class Book:
         self._policies[compiled.policy.revision] = compiled.policy
         people = check_directory(compiled.policy, self._directory, self._configured)
         self._findings = (*compiled.findings, *people)
+
+
+async def _store(database: Database, compiled: Compiled, at: datetime) -> None:
+    async with database.transaction() as connection:
+        await runbooks.remember(
+            connection, compiled.policy.revision, compiled.documents, compiled.policy, at
+        )

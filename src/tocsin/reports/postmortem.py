@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 BLANK = "*A person fills this in.*"
 
 _NOWHERE = Source("", 0)
+_HALF = re.compile("[\ud800-\udfff]")  # Half of a surrogate pair cannot be written as UTF-8.
 _SPECIAL = re.compile(r"([\\`*_\[\]#|~])")
 _CAUSE_WORDS = frozenset(
     concepts("cause because due revision deploy deployment commit rollback bug")
@@ -271,7 +272,7 @@ _ANSWERS: tuple[tuple[str, str, Callable[[_Draft], list[str]]], ...] = (
 
 def _plain(text: str) -> str:
     """Return text that reads as itself in Markdown and in HTML, on one line."""
-    one_line = " ".join(text.split())
+    one_line = _HALF.sub("\ufffd", " ".join(text.split()))
     safe = one_line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return _SPECIAL.sub(r"\\\1", safe)
 

@@ -138,7 +138,7 @@ def paths(gallery: Gallery) -> dict[str, str]:
         "ack-yours": gallery.ack_path("INC-8", "sam"),
         "ack-over": gallery.ack_path("INC-3", "priya"),
         "ack-bad": "/ack/nonsense",
-        "login": f"/login/{gallery.link}",
+        "name": "/name",
         "login-help": "/login",
         "logout": "/logout",
         "missing": "/incidents/INC-999",

@@ -11,6 +11,7 @@ from tests.web.pages.conftest import browser
 from tests.web.pages.gallery import READER, Gallery, open_gallery
 from tocsin.core.phases import Phase
 from tocsin.core.state import IncidentState
+from tocsin.runbook import compile_runbook
 from tocsin.store import incidents
 from tocsin.store.database import Database
 from tocsin.web.guard import SESSION_COOKIE
@@ -103,11 +104,18 @@ async def test_the_runbook_shows_each_line_with_its_mark(
     assert "Every line has an answer:" in text
 
 
+async def offered(night: Gallery, documents: dict[str, str]) -> bool:
+    """Edit the runbook, as the watcher of its files would; say whether the edit is in force."""
+    context = night.context
+    compiled = compile_runbook(documents)
+    return await context.book.offer(compiled, context.database, context.clock.now())  # type: ignore[attr-defined]
+
+
 async def test_a_refused_edit_stands_above_the_runbook_in_force(
     night: Gallery, http: httpx2.AsyncClient
 ) -> None:
     [name] = night.context.book.current.documents
-    assert not night.context.book.offer({name: "# About nothing\n"})  # type: ignore[attr-defined]
+    assert not await offered(night, {name: "# About nothing\n"})
     text = (await http.get("/runbook")).text
     assert "An edit has 1 error and is not in force." in text
     assert "Every line has an answer:" in text
@@ -118,7 +126,7 @@ async def test_an_incident_leads_to_the_revision_it_keeps(
 ) -> None:
     [(name, document)] = night.context.book.current.documents.items()
     kept = night.context.book.current.policy.revision
-    assert night.context.book.offer({name: document + "\n## A new chapter\n"})  # type: ignore[attr-defined]
+    assert await offered(night, {name: document + "\n## A new chapter\n"})
     room = (await http.get("/incidents/INC-8")).text
     assert f"/runbook?revision={kept}" in room
     older = (await http.get(f"/runbook?revision={kept}")).text
@@ -302,41 +310,36 @@ async def test_a_signed_link_to_a_page_that_is_not_there_is_not_valid(
 # -- Coming in -------------------------------------------------------------------------------------
 
 
-async def test_looking_at_a_sign_in_link_does_not_use_it(
+async def test_a_sign_in_link_works_once_and_asks_for_a_name(
     night: Gallery, stranger: httpx2.AsyncClient
 ) -> None:
-    for _ in range(2):
-        assert (await stranger.get(f"/login/{night.link}")).status_code == 200
-    answer = await stranger.post(f"/login/{night.link}", data={"name": "Rae"})
-    assert (answer.status_code, answer.headers["location"]) == (303, "/")
-
-
-async def test_a_sign_in_link_works_once(night: Gallery, stranger: httpx2.AsyncClient) -> None:
-    first = await stranger.post(f"/login/{night.link}", data={"name": " Rae\tOno "})
+    first = await stranger.get(f"/login/{night.link}")
+    assert (first.status_code, first.headers["location"]) == (303, "/name")
     cookie = first.headers["set-cookie"]
     for word in (f"{SESSION_COOKIE}=", "HttpOnly", "SameSite=lax", "Path=/", "Max-Age=2592000"):
         assert word in cookie
-    board = await stranger.get("/")
-    assert board.status_code == 200
-    assert "Signed in as Rae Ono" in board.text
+    assert "Who are you?" in (await stranger.get("/name")).text
     async with browser(night, "") as another:
-        again = await another.post(f"/login/{night.link}", data={"name": "Mallory"})
+        again = await another.get(f"/login/{night.link}")
     assert again.status_code == 410
     assert "set-cookie" not in again.headers
 
 
-async def test_signing_in_needs_a_name_and_keeps_the_link(
+async def test_the_timeline_goes_by_the_name_that_was_given(
     night: Gallery, stranger: httpx2.AsyncClient
 ) -> None:
-    assert (await stranger.post(f"/login/{night.link}", data={"name": " "})).status_code == 422
-    assert (await stranger.post(f"/login/{night.link}", data={"name": "Rae"})).status_code == 303
+    await stranger.get(f"/login/{night.link}")
+    assert (await stranger.post("/name", data={"name": " "})).status_code == 422
+    answer = await stranger.post("/name", data={"name": " Rae\tOno "})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    assert "Signed in as Rae Ono" in (await stranger.get("/")).text
 
 
 @pytest.mark.parametrize("secret", ["never-offered", "%00", "%C3%A9", "x" * 500])
 async def test_a_link_that_was_never_offered_signs_nobody_in(
     stranger: httpx2.AsyncClient, secret: str
 ) -> None:
-    answer = await stranger.post(f"/login/{secret}", data={"name": "Mallory"})
+    answer = await stranger.get(f"/login/{secret}")
     assert answer.status_code == 410
     assert "set-cookie" not in answer.headers
 

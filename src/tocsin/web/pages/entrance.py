@@ -12,7 +12,7 @@ from fastapi.responses import RedirectResponse
 from tocsin.store import access
 from tocsin.web.context import Context, context_of
 from tocsin.web.errors import Problem
-from tocsin.web.guard import PUBLIC, SESSION_COOKIE, Scope, allow
+from tocsin.web.guard import PUBLIC, SESSION_COOKIE, Scope, allow, caller_of
 from tocsin.web.pages import forms
 from tocsin.web.pages.render import show, static_bytes, static_hash
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 SESSION_LASTS: Final = timedelta(days=30)
 SESSION_SCOPES: Final = (Scope.READ, Scope.RESPOND, Scope.SILENCE)
+UNNAMED: Final = "Operator"
 NAME_CHARACTERS_MAX: Final = 60
 _LINK_CHARACTERS_MAX: Final = 200
 _TYPES: Final = {".woff2": "font/woff2", ".toml": "application/toml", ".js": "text/javascript"}
@@ -57,29 +58,17 @@ async def login_help(request: Request) -> Response:
 
 
 @router.get("/login/{secret}", **allow(PUBLIC))
-async def login_page(request: Request, secret: str) -> Response:
-    """Show one button. Looking at a link does not use it, since previews in chats look, too."""
-    names = _names(context_of(request))
-    name = names[0] if len(names) == 1 else ""
-    return _sign_in(request, secret, name, "")
-
-
-@router.post("/login/{secret}", **allow(PUBLIC))
 async def log_in(request: Request, secret: str) -> Response:
-    """Use the link up and begin a session."""
+    """Use the link up and begin a session; then ask for the name that the timeline will show."""
     context = context_of(request)
-    said = await forms.read_form(request)
-    name = forms.one_line(said.get("name", ""), NAME_CHARACTERS_MAX)
-    if not name:
-        return _sign_in(request, secret, "", "A name is needed: the timeline will show it.", 422)
     async with context.database.transaction() as connection:
         if not (_is_plausible(secret) and await access.use_link(connection, secret)):
             return show(request, "sign_in.html", status=410, stage="used")
         session = context.ids.secret()
         await access.start_session(
-            connection, session, name, SESSION_SCOPES, context.clock.now() + SESSION_LASTS
+            connection, session, UNNAMED, SESSION_SCOPES, context.clock.now() + SESSION_LASTS
         )
-    response = RedirectResponse("/", 303)
+    response = RedirectResponse("/name", 303)
     response.set_cookie(
         SESSION_COOKIE,
         session,
@@ -89,6 +78,34 @@ async def log_in(request: Request, secret: str) -> Response:
         samesite="lax",
     )
     return response
+
+
+@router.get("/name", **allow(Scope.READ))
+async def name_page(request: Request) -> Response:
+    """Ask who signed in."""
+    names = _names(context_of(request))
+    name = caller_of(request).name
+    if name == UNNAMED:
+        name = names[0] if len(names) == 1 else ""
+    return _ask_name(request, name)
+
+
+@router.post("/name", **allow(Scope.READ))
+async def set_name(request: Request) -> Response:
+    """Let the session go by another name from now on."""
+    context = context_of(request)
+    said = await forms.read_form(request)
+    name = forms.one_line(said.get("name", ""), NAME_CHARACTERS_MAX)
+    if not name:
+        return _ask_name(request, "", "A name is needed: the timeline will show it.", 422)
+    session = request.cookies.get(SESSION_COOKIE)
+    if caller_of(request).kind != "session" or not session:
+        raise Problem(403, "Only a browser that is signed in has a name to change.")
+    async with context.database.transaction() as connection:
+        await access.start_session(
+            connection, session, name, SESSION_SCOPES, context.clock.now() + SESSION_LASTS
+        )
+    return RedirectResponse("/", 303)
 
 
 @router.get("/logout", **allow(Scope.READ))
@@ -109,17 +126,15 @@ async def log_out(request: Request) -> Response:
     return response
 
 
-def _sign_in(request: Request, secret: str, name: str, refusal: str, status: int = 200) -> Response:
-    if not _is_plausible(secret):
-        return show(request, "sign_in.html", status=410, stage="used")
+def _ask_name(request: Request, name: str, refusal: str = "", status: int = 200) -> Response:
+    names = _names(context_of(request))
     return show(
         request,
         "sign_in.html",
         status=status,
-        stage="link",
-        secret=secret,
+        stage="name",
         name=name,
-        names=_names(context_of(request)),
+        names=names,
         refusal=refusal,
     )
 
