@@ -15,6 +15,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, cast
 from urllib.parse import urlsplit
 
+from msgspec.structs import replace
+
 from tocsin.base.durations import parse_duration
 from tocsin.core.surroundings import Contact, Directory, Person, Tuning, role_key
 from tocsin.engine.outbound import SmtpServer
@@ -92,9 +94,15 @@ def find(runbook: Path) -> Path | None:
     return beside if beside.is_file() else None
 
 
-def load(path: Path | None, environment: Mapping[str, str] | None = None) -> Settings:
+def load(
+    path: Path | None,
+    environment: Mapping[str, str] | None = None,
+    *,
+    need_secrets: bool = True,
+) -> Settings:
     """Read a settings file; without one, return the settings that page in-app only.
 
+    Without ``need_secrets`` the secrets are not read: checking a runbook needs none of them.
     Raises ConfigError with every mistake in the file, not only the first.
     """
     if path is None:
@@ -110,7 +118,7 @@ def load(path: Path | None, environment: Mapping[str, str] | None = None) -> Set
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: is not TOML: {error}") from error
     environ = os.environ if environment is None else environment  # noqa: TID251 - the one place
-    reader = _Reader(path, text, environ)
+    reader = _Reader(path, text, environ, need_secrets=need_secrets)
     settings = reader.settings(document)
     if reader.mistakes:
         raise ConfigError("\n".join(reader.mistakes))
@@ -120,7 +128,10 @@ def load(path: Path | None, environment: Mapping[str, str] | None = None) -> Set
 class _Reader:
     """Reads one document and collects every mistake in it."""
 
-    def __init__(self, path: Path, text: str, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, path: Path, text: str, environment: Mapping[str, str], *, need_secrets: bool
+    ) -> None:
+        self.need_secrets = need_secrets
         self.path = path
         self.lines = text.splitlines()
         self.environment = environment
@@ -151,6 +162,7 @@ class _Reader:
             channels=channels,
             posts_by_name=bool(credentials.slack.token),
         )
+        directory = replace(directory, unconnected=_unconnected(directory, credentials, smtp))
         self.people_of_roles(directory)
         return Settings(
             path=self.path,
@@ -327,6 +339,8 @@ class _Reader:
         if not isinstance(value, dict) or len(value) != 1 or not set(value) <= {"env", "file"}:
             self.fault(where, wants, where.split(".")[-1])
             return Secret("")
+        if not self.need_secrets:
+            return Secret("not read")
         if "env" in value:
             name = str(value["env"])
             if name not in self.environment:
@@ -397,3 +411,20 @@ class _Reader:
 def _suggest(word: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(word, list(known), n=1)
     return f". Did you mean {close[0]!r}?" if close else ""
+
+
+def _unconnected(
+    directory: Directory, credentials: Credentials, smtp: SmtpServer | None
+) -> dict[str, str]:
+    """Return the contacts that nothing can leave by, each with what is missing for it."""
+    missing = {}
+    contacts = [c for person in directory.people.values() for c in person.contacts]
+    contacts += [c for audience in directory.audiences.values() for c in audience]
+    contacts += list(directory.channels.values())
+    for contact in contacts:
+        by_hook = contact.address in credentials.slack.webhooks
+        if contact.kind == "slack" and not by_hook and not credentials.slack.token:
+            missing[str(contact)] = "[slack] token is not set"
+        if contact.kind == "email" and smtp is None:
+            missing[str(contact)] = "there is no [email] section"
+    return missing

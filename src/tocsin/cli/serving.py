@@ -92,7 +92,7 @@ def directory_beside(runbook: Path) -> Directory | None:
     if path is None:
         return None
     try:
-        return settings_of.load(path).directory
+        return settings_of.load(path, need_secrets=False).directory
     except settings_of.ConfigError as error:
         _fail(str(error))
 

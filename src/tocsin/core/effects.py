@@ -31,6 +31,8 @@ class Message(msgspec.Struct, frozen=True):
 
     ``headline`` is one line; ``lines`` follow it. ``source`` is the runbook line that asked for the
     message. Links are added when the message is sent, since only the shell knows its own address.
+    ``external`` messages go to customers: they say ``headline`` and ``lines`` and nothing of ours,
+    no severity, no service, no runbook, no link to a room.
     """
 
     topic: Topic
@@ -41,6 +43,7 @@ class Message(msgspec.Struct, frozen=True):
     service: str
     lines: tuple[str, ...] = ()
     source: Source | None = None
+    external: bool = False
 
 
 class SendPage(msgspec.Struct, frozen=True, tag=True):

@@ -39,6 +39,8 @@ class Directory(msgspec.Struct, frozen=True):
     """Who is who. Keys of ``roles`` and ``audiences`` are ``role_key`` forms.
 
     ``channels`` maps the ``role_key`` of a channel ("#incidents") to the contact that posts there.
+    ``unconnected`` maps contacts of the settings (``str(contact)``) whose own channel is not set up
+    to what is missing: nothing can leave by them.
     """
 
     people: dict[str, Person] = {}
@@ -46,6 +48,7 @@ class Directory(msgspec.Struct, frozen=True):
     audiences: dict[str, tuple[Contact, ...]] = {}
     channels: dict[str, Contact] = {}
     posts_by_name: bool = False
+    unconnected: dict[str, str] = {}
 
     def channel(self, name: str) -> Contact | None:
         """Return the contact that posts to a channel of the document ("#incidents"), or None.
