@@ -181,6 +181,16 @@ class TestRegrading:
         w.act(INC, SeverityChosen("Ona", "P2", "worse than it looked"))
         assert pages(w) == [(7, ON_CALL, "severity", 185)]
 
+    def test_a_milder_severity_lets_go_of_whom_it_does_not_reach(self):
+        w = world(tuning=Tuning(repeat_every_s=300))
+        w.receive(signal(severity="P0"))
+        w.advance(at(2))
+        w.act(INC, SeverityChosen("Ona", "P1", "one region only"))
+        w.advance(at(6))
+        again = {role for _, role, because, _ in pages(w) if because == "repeat"}
+        assert again == {ON_CALL, LEAD}
+        assert w.incidents[INC].pages["eva"].stopped
+
     def test_a_person_wins_over_later_signals(self):
         w = world()
         w.receive(signal(severity="P2"))
@@ -239,6 +249,8 @@ class TestMonitoring:
         assert w.incidents[INC].phase is Phase.MONITORING
         w.advance(at(24.9))
         assert w.incidents[INC].phase is Phase.MONITORING
+        [resolves] = [u for u in upcoming(w.incidents[INC]) if u.name == "stability"]
+        assert (resolves.due_at, resolves.source.line) == (at(25), 56)
         w.advance(at(25))
         assert w.incidents[INC].phase is Phase.RESOLVED
         assert w.desks["backend"].incident is None
@@ -397,6 +409,23 @@ class TestChannels:
             ("slack #incidents", "opened"),
             ("slack #incidents", "person"),
         ]
+
+    def test_customers_hear_that_it_began_and_ended_and_nothing_of_ours(self):
+        messages = []
+
+        def courier(effect):
+            if effect.contact.address == "users@example.org":
+                messages.append(effect.message)
+            return True
+
+        w = world(courier=courier)
+        w.receive(signal(severity="P0", summary="postgres-7 lost the ledger"))
+        w.act(INC, SeverityChosen("Ona", "P1", "Tom broke it"))
+        w.act(INC, ResolvedByPerson("Ona", "Tom's deploy undone"))
+        assert [(m.topic, m.external) for m in messages] == [("opened", True), ("resolved", True)]
+        said = " ".join(line for m in messages for line in (m.headline, m.service, *m.lines))
+        for ours in ("postgres", "backend", "P0", "Tom", "Ona", "runbook"):
+            assert ours not in said
 
     def test_what_is_not_connected_is_asked_of_a_person(self):
         w = world()

@@ -266,6 +266,15 @@ class PersonUnreachable(msgspec.Struct, frozen=True, tag=True):
     role: str
 
 
+class PageStopped(msgspec.Struct, frozen=True, tag=True):
+    """The severity changed to one that does not reach this role: the page is not repeated."""
+
+    page: str
+    name: str
+    role: str
+    level: str
+
+
 class RoleUnheld(msgspec.Struct, frozen=True, tag=True):
     """Nobody holds the role that the runbook names. The page stands in the app only."""
 
@@ -389,6 +398,7 @@ IncidentEvent = (
     | PageDelivered
     | PageFailed
     | PersonUnreachable
+    | PageStopped
     | RoleUnheld
     | NoticeAsked
     | NoticeDelivered

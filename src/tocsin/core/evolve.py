@@ -179,6 +179,12 @@ def _(event: ev.PersonUnreachable, state: IncidentState, at: datetime) -> Incide
 
 
 @_evolve.register
+def _(event: ev.PageStopped, state: IncidentState, at: datetime) -> IncidentState:
+    page = state.pages[event.page]
+    return _with_page(state, event.page, replace(page, stopped=True, repeat_at=None))
+
+
+@_evolve.register
 def _(event: ev.NoticeAsked, state: IncidentState, at: datetime) -> IncidentState:
     told = Told(event.channel, event.target, event.source)
     everyone = state.told if told in state.told else (*state.told, told)
@@ -224,7 +230,7 @@ def _(event: ev.PhaseChanged, state: IncidentState, at: datetime) -> IncidentSta
 
 @_evolve.register
 def _(event: ev.MonitoringBegan, state: IncidentState, at: datetime) -> IncidentState:
-    return replace(state, monitoring_until=event.until)
+    return replace(state, monitoring_until=event.until, monitoring_source=event.source)
 
 
 @_evolve.register

@@ -19,7 +19,7 @@ from tocsin.core.effects import Effect, SendNotice, SendPage, TellDesk
 from tocsin.core.escalation import plan_rungs
 from tocsin.core.events import Because, GradedBecause, Hold
 from tocsin.core.evolve import evolve
-from tocsin.core.messages import notice_message, page_message
+from tocsin.core.messages import customer_message, notice_message, page_message
 from tocsin.core.phases import Phase
 from tocsin.core.policy import Clock, Urgency
 from tocsin.core.severity import (
@@ -359,6 +359,17 @@ class _Turn:
         )
         if rungs != self.state.rungs:
             self.emit(ev.RungsPlanned(rungs))
+        self._stop_pages_off_the_ladder()
+
+    def _stop_pages_off_the_ladder(self) -> None:
+        """A milder severity lets go of those whom it would not have reached."""
+        ladder = plan_rungs(
+            self.policy, self.state.severity, security_breach=self.state.security_breach
+        )
+        reached = {role for rung in ladder for role in rung.roles}
+        for name, page in self.state.pages.items():
+            if page.role not in reached and page.acknowledged_at is None and not page.stopped:
+                self.emit(ev.PageStopped(name, page.name, page.role, self.state.severity))
 
     def settle(self) -> None:
         """Draw the consequences that follow from the state alone."""
@@ -505,7 +516,13 @@ class _Turn:
         if not contacts:
             self.emit(ev.NoticeLeftToPerson(rule.channel, rule.target or "", because, rule.source))
             return
-        message = notice_message(self.policy, self.state, because, rule.source)
+        message = (
+            customer_message(self.state, because)
+            if rule.external
+            else notice_message(self.policy, self.state, because, rule.source)
+        )
+        if message is None:
+            return
         for contact in contacts:
             delivery = f"{self.state.id}/d{self.state.deliveries + 1}"
             self.emit(

@@ -92,6 +92,35 @@ def notice_message(
     return _message(policy, state, topic, tuple(lines), source)
 
 
+_CUSTOMER_WORDS = {
+    Topic.OPENED: (
+        "We have a problem with our service",
+        "We are working on it, and will write again when it is over.",
+    ),
+    Topic.REOPENED: (
+        "The problem with our service is back",
+        "We are working on it, and will write again when it is over.",
+    ),
+    Topic.RESOLVED: (
+        "The problem with our service is over",
+        "Everything should work as usual again. We are sorry for the trouble.",
+    ),
+}
+
+
+def customer_message(state: IncidentState, because: Because) -> Message | None:
+    """Return what people outside the team are told, or None where there is no news for them.
+
+    It names no component, no cause and no level of ours, and leads into no room.
+    """
+    topic = _TOPIC_BY_REASON.get(because, Topic.OPENED)
+    words = _CUSTOMER_WORDS.get(topic)
+    if words is None:
+        return None
+    headline, line = words
+    return Message(topic, state.id, headline, "", 0, "", lines=(line,), external=True)
+
+
 def _line(source: Source | None) -> str:
     return f" (line {source.line})" if source is not None else ""
 

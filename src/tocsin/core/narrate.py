@@ -278,6 +278,13 @@ def _(event: ev.PersonUnreachable) -> Line:
 
 
 @_tell.register
+def _(event: ev.PageStopped) -> Line:
+    role = say_roles((event.role,))
+    text = f"{event.name} is not asked any more: {event.level} does not reach the {role}"
+    return Line(text, AUTOMATIC, "check")
+
+
+@_tell.register
 def _(event: ev.NoticeFailed) -> Line:
     detail = f": {event.detail}" if event.detail else ""
     text = f"{_target(event.channel, event.target)} could not be told{detail}"

@@ -50,7 +50,7 @@ class Page(msgspec.Struct, frozen=True):
     """The page of one person in one incident; repeats and fallbacks belong to the same page.
 
     ``repeat_at`` is None when it is not going to be repeated. ``contact`` counts from 0 into the
-    person's contacts.
+    person's contacts. ``stopped`` says that the severity of now does not reach this role.
     """
 
     person: str
@@ -66,6 +66,7 @@ class Page(msgspec.Struct, frozen=True):
     acknowledged_at: datetime | None = None
     delivered_at: datetime | None = None
     unreachable: bool = False
+    stopped: bool = False
 
 
 class Grade(msgspec.Struct, frozen=True):
@@ -107,6 +108,7 @@ class IncidentState(msgspec.Struct, frozen=True):
     acknowledged_by: str = ""
     resolved_at: datetime | None = None
     monitoring_until: datetime | None = None
+    monitoring_source: Source | None = None
     security_breach: bool = False
     play: str | None = None
     alerts: dict[str, IncidentAlert] = {}

@@ -84,7 +84,8 @@ def upcoming(state: IncidentState) -> tuple[Upcoming, ...]:
     ]
     if state.monitoring_until is not None:
         monitoring = f"resolves {state.id} unless something fires again"
-        found.append(Upcoming("stability", state.monitoring_until, monitoring))
+        source = state.monitoring_source
+        found.append(Upcoming("stability", state.monitoring_until, monitoring, source))
     return tuple(sorted(found, key=lambda u: (u.due_at, u.name)))
 
 

@@ -38,7 +38,13 @@ class Words(msgspec.Struct, frozen=True):
 
 
 def words_of(message: Message) -> Words:
-    """Return how a message reads: how bad and what in the subject, then whose, why and the line."""
+    """Return how a message reads: how bad and what in the subject, then whose, why and the line.
+
+    What goes to customers says its headline and its lines, and nothing of ours.
+    """
+    if message.external:
+        lines = tuple(one_line(line) for line in message.lines[:_LINES_MAX])
+        return Words(one_line(message.headline, _HEADLINE_CHARS_MAX), lines, "")
     about = f"Service: {one_line(message.service)}. " if message.service else ""
     facts = (f"{about}Incident: {one_line(message.incident)}.", *message.lines[:_LINES_MAX])
     return Words(

@@ -88,7 +88,7 @@ def _text(message: Message, links: Links) -> str:
         "\n".join(words.facts),
         words.citation,
         "" if first else ask,
-        f"Incident room: {links.room}",
+        "" if message.external else f"Incident room: {links.room}",
     )
     return "\n\n".join(paragraph for paragraph in paragraphs if paragraph) + "\n"
 

@@ -146,7 +146,8 @@ def _payload(message: Message, links: Links) -> dict[str, Any]:
     body = "\n".join(escape(line) for line in lines)
     if links.acknowledge and not ask:
         body += f"\n{_link(links.acknowledge, 'Acknowledge')}"
-    body += f"\n{_link(links.room, 'Open the incident room')}"
+    if not message.external:
+        body += f"\n{_link(links.room, 'Open the incident room')}"
     return {
         "text": escape(f"{words.subject}. {lines[0]}" if lines else words.subject),
         "blocks": [_section(head), _section(body)],

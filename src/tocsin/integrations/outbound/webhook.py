@@ -97,6 +97,9 @@ def _body(message: Message, links: Links, key: str) -> bytes:
                 "line": source.line,
                 "quote": one_line(source.quote),
             },
-            "links": {"acknowledge": links.acknowledge or None, "room": links.room},
+            "links": {
+                "acknowledge": links.acknowledge or None,
+                "room": None if message.external else links.room,
+            },
         }
     )
