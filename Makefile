@@ -4,6 +4,10 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
 WORKERS ?= auto
+# A company keeps its own certificates in the system store, and uv looks there only when told to (by
+# one name or the other, by its age).
+export UV_SYSTEM_CERTS ?= 1
+export UV_NATIVE_TLS ?= 1
 
 .PHONY: help demo test check bench shots lock clean
 .DEFAULT_GOAL := help
@@ -45,7 +49,7 @@ UV = $$(command -v uv || echo $(BIN)/uv)
 
 $(VENV)/.demo: $(VENV)/.uv requirements.lock pyproject.toml
 	@echo "Setting up $(VENV) ..."
-	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r requirements.lock
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
 

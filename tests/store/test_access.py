@@ -13,12 +13,12 @@ pytestmark = pytest.mark.anyio
 MINUTE = timedelta(minutes=1)
 
 
-async def test_a_new_secret_voids_the_former_one(database: Database) -> None:
+async def test_a_name_may_have_several_secrets(database: Database) -> None:
     async with database.transaction() as c:
         await access.grant(c, "admin", "first", ["admin"])
         assert await access.holder(c, "first") == Grant("admin", ("admin",))
         await access.grant(c, "admin", "second", ["read", "admin"])
-        assert await access.holder(c, "first") is None
+        assert await access.holder(c, "first") == Grant("admin", ("admin",))
         assert await access.holder(c, "second") == Grant("admin", ("read", "admin"))
         assert await access.holder(c, "\ud800\x00") is None
 

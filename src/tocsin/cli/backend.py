@@ -10,6 +10,7 @@ the mail port takes mail. None of it leaves this machine.
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import threading
 from collections import defaultdict
@@ -94,6 +95,8 @@ def main() -> None:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Backend)
     sys.stdout.write(f"{server.server_port} {mail.server_address[1]}\n")
     sys.stdout.flush()
+    # Ctrl-C at a terminal reaches the demo and this process alike; the demo ends us in its turn.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     server.serve_forever()
 
 

@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import shutil
 import sys
+import tempfile
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -71,7 +72,7 @@ async def play(listen: str | None, data: Path | None, *, once: bool) -> None:
     Raises CannotStart when it cannot, or when the story does not come to its end.
     """
     console = Console(highlight=False, soft_wrap=True)
-    folder = data or _default_folder()
+    folder = data or _default_folder(console)
     folder.mkdir(parents=True, exist_ok=True)
     runbook = folder / "incident-response.md"
     if not runbook.exists():
@@ -84,12 +85,12 @@ async def play(listen: str | None, data: Path | None, *, once: bool) -> None:
             await _tell(console, plan, server, backend)
             if once:
                 return
+            stop_on_signal(server.stop)
             console.print()
             console.print(f"Tocsin stays up at {server.url}. The board, signed in once:")
             console.print(f"  {server.login_url}", style="bold")
             console.print(f"The runbook is {runbook}: edit it and see it recompiled.")
             console.print("Stop with Ctrl-C.")
-            stop_on_signal(server.stop)
             await server.stop.wait()
 
 
@@ -320,9 +321,18 @@ def _settings(backend: str, mail_port: int) -> Settings:
     )
 
 
-def _default_folder() -> Path:
+def _default_folder(console: Console) -> Path:
+    """Return ./tocsin-demo, or a fresh folder where the database's user may not go there."""
     here = Path("tocsin-demo")
-    return here if reachable(here.absolute()) is None else Path("/var/tmp/tocsin-demo")  # noqa: S108 - ours, 0711
+    blocked = reachable(here.absolute())
+    if blocked is None:
+        return here
+    folder = Path(tempfile.mkdtemp(prefix="tocsin-demo-", dir="/var/tmp"))
+    folder.chmod(0o711)
+    console.print(
+        f"The user who runs the database may not enter {blocked}, so the demo's files are in {folder}."
+    )
+    return folder
 
 
 def _is_free(listen: str) -> bool:

@@ -28,7 +28,10 @@ class Grant(msgspec.Struct, frozen=True):
 
 
 async def grant(c: Connection, name: str, secret: str, scopes: Sequence[str]) -> None:
-    """Let a secret be used under a name for these scopes; the name's former secret is void."""
+    """Let a secret be used under a name for these scopes.
+
+    Other secrets of that name stay good: each replica on one database keeps its own first tokens.
+    """
     await c.execute(_SQL["grant"], codec.key(name), _hash(secret), list(scopes))
 
 

@@ -133,8 +133,8 @@ CREATE TABLE quarantine (
 
 -- Only hashes of secrets are here, except for the one that signs, which never leaves the server.
 CREATE TABLE grants (
-    name text COLLATE "C" PRIMARY KEY,
-    hash bytea NOT NULL UNIQUE,
+    hash bytea PRIMARY KEY,
+    name text COLLATE "C" NOT NULL,
     scopes text[] NOT NULL,
     granted_at timestamptz NOT NULL DEFAULT now()
 );

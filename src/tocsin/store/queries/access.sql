@@ -1,7 +1,7 @@
 -- name: grant
--- about: Give a name a secret and scopes; what it had before is void.
+-- about: Let a secret be used under a name. Other secrets of that name stay: every replica has its own.
 INSERT INTO grants (name, hash, scopes) VALUES ($1, $2, $3)
-ON CONFLICT (name) DO UPDATE SET hash = excluded.hash, scopes = excluded.scopes, granted_at = now();
+ON CONFLICT (hash) DO UPDATE SET name = excluded.name, scopes = excluded.scopes;
 
 -- name: holder
 -- about: Who holds a secret.
