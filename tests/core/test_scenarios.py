@@ -3,23 +3,40 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
-from tests.core.world import PEOPLE, at, pages, person, signal, told, world
+from tests.core.world import (
+    DIRECTORY,
+    PEOPLE,
+    POLICY,
+    SURROUNDINGS,
+    at,
+    line,
+    pages,
+    person,
+    signal,
+    told,
+    world,
+)
+from tocsin.core.events import PageDelivered, PageFailed, PersonUnreachable
 from tocsin.core.inputs import (
     Acknowledged,
     AlertLapsed,
+    DeliveryReported,
     IncidentDeclared,
     PhaseMoved,
     ReopenedByPerson,
     ResolvedByPerson,
     SecurityBreachDeclared,
     SeverityChosen,
+    SignalReceived,
     SilencesChanged,
     TimerFired,
 )
 from tocsin.core.phases import Phase
 from tocsin.core.surroundings import Directory, Matcher, Silence, Surroundings, Tuning
 from tocsin.core.timers import timers_of, upcoming
+from tocsin.sim.world import World
 
 DAY = 24 * 60
 ON_CALL, LEAD, MANAGER, CTO = "On-Call Engineer", "Team Lead", "Engineering Manager", "CTO"
@@ -210,6 +227,25 @@ class TestRegrading:
         refusal = w.act(INC, SeverityChosen("Ona", "SEV1", "x"))
         assert refusal == "SEV1 is not a level of this runbook. It declares P0, P1, P2, P3."
 
+    def test_whom_a_milder_severity_let_go_is_paged_when_it_is_worse_again(self):
+        w = world()
+        w.receive(signal(severity="P0"))
+        w.advance(at(10))
+        w.act(INC, SeverityChosen("Ona", "P2", "one region only"))
+        w.advance(at(20))
+        w.act(INC, SeverityChosen("Ona", "P0", "all of it after all"))
+        assert pages(w)[3:] == [(20, LEAD, "severity", 192), (20, MANAGER, "severity", 192)]
+
+    def test_rules_on_the_same_line_of_two_files_are_two_rungs(self):
+        elsewhere = replace(line(192), file="security.md")
+        rules = tuple(
+            replace(r, source=elsewhere) if r.condition else r for r in POLICY.escalations
+        )
+        w = World(replace(POLICY, escalations=rules), SURROUNDINGS, at(0))
+        w.receive(signal(severity="P0"))
+        w.act(INC, SecurityBreachDeclared("Ona"))
+        assert CTO in [role for _, role, _, _ in pages(w)]
+
 
 class TestReopening:
     def test_a_reopened_incident_starts_again(self):
@@ -346,6 +382,28 @@ class TestDeduplication:
         w.receive(signal(severity="P1", ends=at(0)))
         assert w.incidents == {}
 
+    def test_two_senders_that_disagree_about_the_start_tell_of_one_alert(self):
+        first, second = signal(severity="P1"), signal(severity="P1", starts=at(0.2))
+        w = world()
+        w.receive(first)
+        w.act(INC, SeverityChosen("Ona", "P3", "test system"))
+        before = dict(w.journal)
+        for sent in (second, first, second):
+            w.receive(sent)
+        assert w.journal == before
+        w.advance(at(1))
+        w.act(INC, ResolvedByPerson("Ona"))
+        for sent in (second, first, second):
+            w.receive(sent)
+        assert list(w.incidents) == [INC]
+
+    def test_what_fired_when_it_came_fires_although_it_had_to_wait_for_us(self):
+        w = world()
+        w.advance(at(20))
+        late = SignalReceived(signal(severity="P1", ends=at(4)), received_at=at(0))
+        w.tell_desk("backend", late)
+        assert pages(w) == [(20, ON_CALL, "severity", 185)]
+
 
 class TestSilences:
     def silenced(self, until=60):
@@ -380,6 +438,56 @@ class TestSilences:
         assert [role for _, role, _, _ in pages(w)] == [ON_CALL]
         w.tell_desk("backend", SilencesChanged(("fp-BackendDown",)))
         assert pages(w)[-1] == (100, LEAD, "not_resolved", 193)
+
+    def silence(self, w, *silences, fingerprint="fp-BackendDown"):
+        w.surroundings = replace(w.surroundings, silences=silences)
+        w.tell_desk("backend", SilencesChanged((fingerprint,)))
+
+    def test_a_silenced_refire_that_is_heard_again_in_the_window_reopens(self):
+        w = world()
+        w.receive(signal(severity="P1"))
+        w.receive(signal(severity="P1", ends=at(0)))
+        w.advance(at(2))
+        self.silence(w, Silence("s1", (Matcher("service", "backend"),), at(2), at(5)))
+        w.receive(signal(severity="P1", starts=at(2)))
+        assert w.incidents[INC].phase is Phase.MONITORING
+        w.advance(at(5))
+        self.silence(w)
+        w.advance(at(60))
+        assert [(m, role) for m, role, _, _ in pages(w)] == [(0, ON_CALL), (5, ON_CALL)]
+        assert w.incidents[INC].is_open
+
+    def test_what_still_fires_after_its_incident_and_its_silence_opens_another(self):
+        w = world()
+        w.receive(signal(severity="P1"))
+        self.silence(w, Silence("s1", (Matcher("service", "backend"),), at(0), at(60)))
+        w.act(INC, ResolvedByPerson("Ona"))
+        w.advance(at(60))
+        self.silence(w)
+        assert list(w.incidents) == [INC, "INC-2"]
+
+    def test_a_silenced_alert_that_joins_grades_nothing_until_it_is_heard(self):
+        w = world()
+        w.receive(signal(severity="P2"))
+        other = Silence("s1", (Matcher("alertname", "Other"),), at(0), at(5))
+        w.surroundings = replace(w.surroundings, silences=(other,))
+        w.receive(signal("Other", severity="P0"))
+        assert pages(w) == [(0, ON_CALL, "severity", 185)]
+        w.advance(at(5))
+        self.silence(w, fingerprint="fp-Other")
+        assert [(m, role) for m, role, _, _ in pages(w)][1:] == [(5, LEAD), (5, MANAGER)]
+
+    def test_what_a_person_declared_is_not_held_by_silenced_alerts(self):
+        w = self.silenced()
+        w.declare("backend", IncidentDeclared("All is slow", "Ona", "P1"))
+        w.receive(signal(severity="P2"))
+        w.advance(at(61))
+        assert pages(w) == [(0, ON_CALL, "severity", 185), (60, LEAD, "not_resolved", 193)]
+
+    def test_a_report_is_heard_through_a_silence(self):
+        w = self.silenced()
+        w.receive(replace(signal("I see errors", severity="P2"), source="report"))
+        assert pages(w) == [(0, ON_CALL, "severity", 185)]
 
 
 class TestChannels:
@@ -469,6 +577,38 @@ class TestReachability:
         w = world(directory=both)
         w.receive(signal(severity="P0"))
         assert [s.to for s in w.sent if s.kind == "page"] == [ON_CALL, MANAGER]
+
+    def test_a_failure_that_a_repeat_overtook_still_falls_back(self):
+        ways = person("ona", "slack:U1", "email:ona@example.org")
+        w = world(
+            directory=replace(DIRECTORY, people={**PEOPLE, "ona": ways}),
+            tuning=Tuning(repeat_every_s=60),
+            courier=lambda effect: effect.contact.kind != "slack" or None,
+        )
+        w.receive(signal(severity="P2"))
+        w.advance(at(1))
+        assert [s.via for s in w.sent if s.kind == "page"] == ["slack", "slack"]
+        first, second = w.incidents[INC].asked
+        for delivery in (first, second):
+            w.act(INC, DeliveryReported(delivery, False, "no answer"))
+        assert [s.via for s in w.sent if s.kind == "page"] == ["slack", "slack", "email"]
+        failed = [e.delivery for _, e in w.journal[INC] if isinstance(e, PageFailed)]
+        assert failed == [first, second]
+
+    def test_every_page_to_one_person_is_reported(self):
+        both = replace(DIRECTORY, roles={**DIRECTORY.roles, "cto": ("ona",)})
+        w = world(directory=both)
+        w.receive(signal(severity="P0", security_breach="true"))
+        taken = [e for _, e in w.journal[INC] if isinstance(e, PageDelivered)]
+        assert len(taken) == len(pages(w)) == 4
+
+    def test_somebody_out_of_reach_is_said_once_and_not_with_every_repeat(self):
+        w = world(tuning=Tuning(repeat_every_s=300), courier=lambda _: False)
+        w.receive(signal(severity="P2"))
+        w.advance(at(60))
+        lost = [e for _, e in w.journal[INC] if isinstance(e, PersonUnreachable)]
+        assert len(lost) == 1
+        assert w.incidents[INC].pages["ona"].unreachable
 
 
 class TestStaleTimers:

@@ -55,7 +55,7 @@ def decide_desk(  # noqa: C901 - a case for each input, a line or two for each c
     turn = _Turn(revision, state, surroundings, at)
     match received:
         case SignalReceived(signal=signal):
-            turn.signal(signal)
+            turn.signal(signal, received.received_at or at)
         case AlertLapsed(fingerprint=fingerprint):
             turn.lapse(fingerprint)
         case SilencesChanged(fingerprints=fingerprints):
@@ -65,7 +65,7 @@ def decide_desk(  # noqa: C901 - a case for each input, a line or two for each c
             turn.declare(received)
         case IncidentEnded(incident=incident):
             if state.incident == incident:
-                turn.emit(DeskClosed(incident))
+                turn.emit(DeskClosed(incident, at))
         case IncidentReturned(incident=incident):
             if state.incident is None:
                 turn.emit(DeskOpened(incident))
@@ -91,9 +91,9 @@ class _Turn:
         self.events.append(event)
         self.state = evolve_desk(self.state, event)
 
-    def signal(self, signal: Signal) -> None:
+    def signal(self, signal: Signal, received_at: datetime) -> None:
         known = self.state.alerts.get(signal.fingerprint)
-        if signal.is_firing(self.at):
+        if signal.is_firing(received_at):
             self._fires(signal, known)
         elif known is not None and known.firing and _may_resolve(known, signal):
             self._place(signal, known.incident, firing=False, muted_by=None)
@@ -114,11 +114,10 @@ class _Turn:
         muted_by = self._muted_by(known.signal)
         if muted_by == known.muted_by:
             return
-        incident = known.incident
-        if muted_by is None and incident is None:
+        if muted_by is None and (known.incident is None or self._is_over(known)):
             self._join(known.signal)
             return
-        self._place(known.signal, incident, firing=True, muted_by=muted_by, stale=known.stale)
+        self._place(known.signal, known.incident, firing=True, muted_by=muted_by, stale=known.stale)
 
     def declare(self, declared: IncidentDeclared) -> None:
         opens = self.state.incident is None
@@ -132,29 +131,37 @@ class _Turn:
             severity=declared.severity,
             security_breach=declared.security_breach,
             opens=opens,
-            revision=self.revision if opens else "",
+            revision=self.revision,
         )
         self.effects.append(TellIncident(self.state.incident, told))
 
     def _fires(self, signal: Signal, known: AlertRecord | None) -> None:
         muted_by = self._muted_by(signal)
         if known is not None and known.firing and not known.stale:
-            # The same alert sent again. Its end is written through by intake; only a change of
-            # its start or of its silence is news.
-            same_start = known.signal.starts_at == signal.starts_at
-            if same_start and known.muted_by == muted_by:
-                return
-            # It ended and fires anew, unseen by us, after its incident was resolved: a new one.
-            is_new = not same_start and known.incident != self.state.incident
-            if muted_by is None and (known.incident is None or is_new):
+            # The same alert sent again. Its end is written through by intake. Another start is no
+            # news: of two Prometheus servers that watch the same, each has its own.
+            was_muted = known.muted_by is not None
+            if muted_by is None and (
+                known.incident is None
+                or (self._is_over(known) and (was_muted or self._began_later(signal)))
+            ):
                 self._join(signal)
-            else:
+            elif known.muted_by != muted_by:
                 self._place(signal, known.incident, firing=True, muted_by=muted_by)
             return
         if muted_by is not None and self.state.incident is None:
             self._place(signal, None, firing=True, muted_by=muted_by)
             return
         self._join(signal, muted_by)
+
+    def _is_over(self, known: AlertRecord) -> bool:
+        """Say whether the incident of an alert is not the one that is open here."""
+        return known.incident is not None and known.incident != self.state.incident
+
+    def _began_later(self, signal: Signal) -> bool:
+        """Say whether it ended and fires anew, unseen by us, after the last incident was over."""
+        closed_at = self.state.closed_at
+        return closed_at is not None and signal.starts_at > closed_at
 
     def _join(self, signal: Signal, muted_by: str | None = None) -> None:
         opens = self.state.incident is None
@@ -184,11 +191,14 @@ class _Turn:
             muted_by=muted_by,
             stale=stale,
             opens=opens,
-            revision=self.revision if opens else "",
+            revision=self.revision,
         )
         self.effects.append(TellIncident(incident, told))
 
     def _muted_by(self, signal: Signal) -> str | None:
+        if signal.source == REPORT:
+            # Somebody wrote to us. It is told once, so muting it would lose it.
+            return None
         return next(
             (s.id for s in self.surroundings.silences if s.mutes(signal.labels, self.at)), None
         )

@@ -97,9 +97,10 @@ class DeskOpened(msgspec.Struct, frozen=True, tag=True):
 
 
 class DeskClosed(msgspec.Struct, frozen=True, tag=True):
-    """The desk has no open incident any more."""
+    """The desk has no open incident any more, since ``at``."""
 
     incident: str
+    at: datetime | None = None
 
 
 DeskEvent = AlertPlaced | DeskOpened | DeskClosed

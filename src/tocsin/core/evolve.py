@@ -12,6 +12,7 @@ from tocsin.core import events as ev
 from tocsin.core.phases import Phase
 from tocsin.core.state import (
     AlertRecord,
+    Asked,
     DeskState,
     Grade,
     IncidentAlert,
@@ -34,8 +35,8 @@ def evolve_desk(state: DeskState, event: ev.DeskEvent) -> DeskState:
             return replace(state, alerts={**state.alerts, event.signal.fingerprint: record})
         case ev.DeskOpened(incident=incident):
             return replace(state, incident=incident)
-        case ev.DeskClosed():
-            return replace(state, incident=None)
+        case ev.DeskClosed(at=at):
+            return replace(state, incident=None, closed_at=at)
 
 
 def evolve(state: IncidentState, event: ev.IncidentEvent, at: datetime) -> IncidentState:
@@ -67,6 +68,7 @@ def _(event: ev.IncidentOpened, state: IncidentState, at: datetime) -> IncidentS
         title=event.title,
         service=event.service,
         revision=event.revision,
+        declared=bool(event.by),
         phase=Phase.TRIGGERED,
         opened_at=at,
         started_at=at,
@@ -116,6 +118,11 @@ def _(event: ev.ReportJoined, state: IncidentState, at: datetime) -> IncidentSta
 
 
 @_evolve.register
+def _(event: ev.DeclarationJoined, state: IncidentState, at: datetime) -> IncidentState:
+    return replace(state, declared=True)
+
+
+@_evolve.register
 def _(event: ev.SecurityBreachFound, state: IncidentState, at: datetime) -> IncidentState:
     return replace(state, security_breach=True)
 
@@ -149,6 +156,7 @@ def _with_page(state: IncidentState, name: str, page: Page) -> IncidentState:
 
 @_evolve.register
 def _(event: ev.PageAsked, state: IncidentState, at: datetime) -> IncidentState:
+    before = state.pages.get(event.page)
     page = Page(
         person=event.person,
         name=event.name,
@@ -160,16 +168,33 @@ def _(event: ev.PageAsked, state: IncidentState, at: datetime) -> IncidentState:
         repeats=event.repeat,
         contact=event.contact_index,
         repeat_at=event.repeat_at,
+        # Sent again is not yet read: they stay out of reach until a channel takes one.
+        unreachable=before is not None and before.unreachable,
     )
-    return replace(_with_page(state, event.page, page), deliveries=state.deliveries + 1)
+    asked = state.asked
+    if event.contact is not None:
+        under_way = Asked(event.page, event.contact, event.contact_index)
+        asked = {**asked, event.delivery: under_way}
+    return replace(
+        _with_page(state, event.page, page), asked=asked, deliveries=state.deliveries + 1
+    )
+
+
+def _reported(state: IncidentState, delivery: str) -> IncidentState:
+    return replace(state, asked={k: v for k, v in state.asked.items() if k != delivery})
 
 
 @_evolve.register
 def _(event: ev.PageDelivered, state: IncidentState, at: datetime) -> IncidentState:
-    page = state.pages[event.page]
-    if page.delivery != event.delivery:
-        return state
-    return _with_page(state, event.page, replace(page, delivered_at=at))
+    page = replace(state.pages[event.page], unreachable=False)
+    if page.delivery == event.delivery:
+        page = replace(page, delivered_at=at)
+    return _with_page(_reported(state, event.delivery), event.page, page)
+
+
+@_evolve.register
+def _(event: ev.PageFailed, state: IncidentState, at: datetime) -> IncidentState:
+    return _reported(state, event.delivery)
 
 
 @_evolve.register
@@ -181,7 +206,10 @@ def _(event: ev.PersonUnreachable, state: IncidentState, at: datetime) -> Incide
 @_evolve.register
 def _(event: ev.PageStopped, state: IncidentState, at: datetime) -> IncidentState:
     page = state.pages[event.page]
-    return _with_page(state, event.page, replace(page, stopped=True, repeat_at=None))
+    # Whoever is let go of before they acknowledged is asked anew when it gets worse again.
+    reached = tuple(reach for reach in state.reached if reach[0] != page.role)
+    stopped = replace(page, stopped=True, repeat_at=None)
+    return replace(_with_page(state, event.page, stopped), reached=reached)
 
 
 @_evolve.register
@@ -273,4 +301,5 @@ def _(event: ev.IncidentReopened, state: IncidentState, at: datetime) -> Inciden
         fired=(),
         reached=(),
         pages={},
+        asked={},
     )

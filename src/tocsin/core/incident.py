@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from tocsin.base.source import Source
     from tocsin.core.events import IncidentEvent, Rung
     from tocsin.core.policy import Communication, Policy
-    from tocsin.core.state import Page
+    from tocsin.core.state import Asked, Page
     from tocsin.core.surroundings import Contact, Person, Surroundings
 
 _TITLE_MAX = 160
@@ -147,7 +147,10 @@ class _Turn:
                 self.emit(ev.AlertMuted(signal.fingerprint, known.title, muted_by))
             if not known.firing or known.stale:
                 self.emit(ev.AlertRefired(signal.fingerprint, known.title))
-        if muted_by is None and (known is None or not known.firing):
+        if muted_by is not None:
+            # Nothing that is silenced grades or wakes; it does when its silence ends.
+            return
+        if known is None or not known.firing or known.muted_by is not None:
             self._return_if_quiet()
         self._judge(signal)
 
@@ -270,10 +273,9 @@ class _Turn:
                 else ev.NoticeFailed(report.delivery, notice.channel, notice.target, report.detail)
             )
             return
-        for name, page in self.state.pages.items():
-            if page.delivery == report.delivery:
-                self._page_reported(name, page, report)
-                return
+        asked = self.state.asked.get(report.delivery)
+        if asked is not None:
+            self._page_reported(asked, report)
 
     # -- Opening and grading -----------------------------------------------------------------------
 
@@ -378,7 +380,8 @@ class _Turn:
         self._hold(Hold.MONITORING, self.state.phase is Phase.MONITORING)
         firing = [a for a in self.state.alerts.values() if a.firing]
         silenced = bool(firing) and all(a.muted_by for a in firing)
-        self._hold(Hold.SILENCED, silenced and not self.state.reports)
+        by_people = self.state.declared or self.state.reports > 0
+        self._hold(Hold.SILENCED, silenced and not by_people)
         if self.state.holds:
             return
         for rung in pending_rungs(self.state):
@@ -453,29 +456,30 @@ class _Turn:
             person, page.role, page.urgency, Because.REPEAT, page.source, repeat=page.repeats + 1
         )
 
-    def _page_reported(self, name: str, page: Page, report: inp.DeliveryReported) -> None:
-        person = self._person(name, page)
-        contact = person.contacts[page.contact] if page.contact < len(person.contacts) else None
-        if contact is None:
-            return
+    def _page_reported(self, asked: Asked, report: inp.DeliveryReported) -> None:
+        name = asked.page
+        page = self.state.pages[name]
         if report.delivered:
-            self.emit(ev.PageDelivered(name, report.delivery, page.name, contact))
+            self.emit(ev.PageDelivered(name, report.delivery, page.name, asked.contact))
             return
-        self.emit(ev.PageFailed(name, report.delivery, page.name, contact, report.detail))
-        if page.acknowledged_at is not None or not self.state.is_open:
+        self.emit(ev.PageFailed(name, report.delivery, page.name, asked.contact, report.detail))
+        if page.acknowledged_at is not None or page.stopped or not self.state.is_open:
             return
-        following = page.contact + 1
+        person = self._person(name, page)
+        following = asked.contact_index + 1
         if following < len(person.contacts):
-            self._page(
-                person,
-                page.role,
-                page.urgency,
-                Because.UNDELIVERABLE,
-                page.source,
-                repeat=page.repeats,
-                contact_index=following,
-            )
-        elif page.repeats == 0:
+            # Of two deliveries by the same contact that overtook each other one falls back.
+            if following > page.contact:
+                self._page(
+                    person,
+                    page.role,
+                    page.urgency,
+                    Because.UNDELIVERABLE,
+                    page.source,
+                    repeat=page.repeats,
+                    contact_index=following,
+                )
+        elif not page.unreachable:
             self.emit(ev.PersonUnreachable(name, page.name, page.role))
             self._reach_next(page)
 

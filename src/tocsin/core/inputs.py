@@ -37,9 +37,14 @@ class Signal(msgspec.Struct, frozen=True):
 
 
 class SignalReceived(msgspec.Struct, frozen=True, tag=True):
-    """Desk: a signal arrived."""
+    """Desk: a signal arrived.
+
+    ``received_at`` is when; None means now. What fired then is judged as firing, however long it
+    had to wait for us.
+    """
 
     signal: Signal
+    received_at: datetime | None = None
 
 
 class AlertLapsed(msgspec.Struct, frozen=True, tag=True):
@@ -79,7 +84,8 @@ class IncidentDeclared(msgspec.Struct, frozen=True, tag=True):
 class AlertTold(msgspec.Struct, frozen=True, tag=True):
     """Incident: its desk says how one of its alerts stands now.
 
-    ``opens`` is set on the first one only, when the desk opened this incident for it.
+    ``opens`` is set on the first one only, when the desk opened this incident for it. ``revision``
+    is that of the runbook in force; the incident keeps that of whatever it is told first.
     """
 
     signal: Signal

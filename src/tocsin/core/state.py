@@ -11,6 +11,7 @@ from tocsin.core.events import GradedBecause, Hold, Rung
 from tocsin.core.inputs import Signal
 from tocsin.core.phases import Phase
 from tocsin.core.policy import Urgency
+from tocsin.core.surroundings import Contact
 
 
 class AlertRecord(msgspec.Struct, frozen=True):
@@ -24,7 +25,7 @@ class AlertRecord(msgspec.Struct, frozen=True):
 
 
 class DeskState(msgspec.Struct, frozen=True):
-    """The desk of one service.
+    """The desk of one service. ``closed_at`` is when its last incident was over.
 
     ``alerts`` is the part of its alerts that the turn is about: they live in rows, since a storm
     can have a hundred thousand of them.
@@ -32,6 +33,7 @@ class DeskState(msgspec.Struct, frozen=True):
 
     service: str
     incident: str | None = None
+    closed_at: datetime | None = None
     alerts: dict[str, AlertRecord] = {}
 
 
@@ -69,6 +71,14 @@ class Page(msgspec.Struct, frozen=True):
     stopped: bool = False
 
 
+class Asked(msgspec.Struct, frozen=True):
+    """A delivery of a page that was not reported on yet: whose page, and by which contact."""
+
+    page: str
+    contact: Contact
+    contact_index: int
+
+
 class Grade(msgspec.Struct, frozen=True):
     """A severity with its reason."""
 
@@ -92,8 +102,9 @@ class IncidentState(msgspec.Struct, frozen=True):
     """One incident.
 
     ``started_at`` is when its clocks started: the opening, or the last reopening. ``fired`` holds
-    ``(name of rung, role, after_s, urgency)`` of everything reached since then. ``holds`` is empty
-    while escalation runs.
+    the names of the rungs that fired since then, ``reached`` the ``(role, after_s, urgency)`` of
+    everybody they reached. ``asked`` holds the pages under way by delivery. ``declared`` says that
+    a person stands behind it, and not signals alone. ``holds`` is empty while escalation runs.
     """
 
     id: str = ""
@@ -109,6 +120,7 @@ class IncidentState(msgspec.Struct, frozen=True):
     resolved_at: datetime | None = None
     monitoring_until: datetime | None = None
     monitoring_source: Source | None = None
+    declared: bool = False
     security_breach: bool = False
     play: str | None = None
     alerts: dict[str, IncidentAlert] = {}
@@ -117,6 +129,7 @@ class IncidentState(msgspec.Struct, frozen=True):
     fired: tuple[str, ...] = ()
     reached: tuple[tuple[str, int, Urgency], ...] = ()
     pages: dict[str, Page] = {}
+    asked: dict[str, Asked] = {}
     notices: dict[str, Told] = {}
     told: tuple[Told, ...] = ()
     holds: tuple[Hold, ...] = ()

@@ -48,7 +48,8 @@ def pending_rungs(state: IncidentState) -> tuple[Rung, ...]:
     return tuple(
         rung
         for rung in state.rungs
-        if rung.name not in state.fired
+        # By whom it reaches and not by its name, which another line of the runbook may share.
+        if any((role, rung.after_s, rung.urgency) not in state.reached for role in rung.roles)
         and not (rung.clock is Clock.UNACKNOWLEDGED and state.acknowledged_at is not None)
     )
 

@@ -48,7 +48,8 @@ class Sent(msgspec.Struct, frozen=True):
 class World:
     """Desks and incidents under one policy, and everything they sent.
 
-    ``courier`` says whether a message is delivered; by default every one is.
+    ``courier`` says whether a message is delivered, None while nobody knows; by default every
+    one is.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class World:
         policy: Policy,
         surroundings: Surroundings,
         at: datetime,
-        courier: Callable[[SendPage | SendNotice], bool] = lambda _: True,
+        courier: Callable[[SendPage | SendNotice], bool | None] = lambda _: True,
     ) -> None:
         """Begin an empty world at that instant."""
         self.policy = policy
@@ -158,5 +159,7 @@ class World:
                 pass
             case SendPage(message=message) | SendNotice(message=message):
                 ok = self._courier(effect)
+                if ok is None:
+                    return
                 report = DeliveryReported(effect.delivery, ok, "" if ok else "modelled failure")
                 self._queue.append(("incident", message.incident, report))
