@@ -214,6 +214,45 @@ def test_loss_of_data_is_a_condition_too():
     assert (event.condition, event.to, event.severity) == (Condition.DATA_LOSS, ("CTO",), ())
 
 
+@pytest.mark.parametrize(
+    "item",
+    [
+        "2. **Legal**: data loss",
+        "- Page Legal immediately when there is data loss",
+    ],
+)
+def test_a_loss_of_data_that_nobody_can_declare_is_said_to_reach_nobody(item):
+    result = compiled(f"# R\n{LEVELS}\n## Escalation path\n\n1. **Engineer**: first\n{item}\n")
+    [finding] = [f for f in result.findings if f.code == "T120"]
+    assert finding.level is Level.WARNING
+    assert finding.message == (
+        "Nobody can declare a data loss yet: Legal is never reached by this line."
+    )
+    assert result.ledger[-1].status is LineStatus.UNSUPPORTED
+    assert any(r.condition is Condition.DATA_LOSS for r in result.policy.escalations)
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        "2. **CTO and Legal**: security breach",
+        "- Page the CTO and Legal immediately on a security breach",
+    ],
+)
+def test_a_breach_is_declared_by_a_person_or_a_label(item):
+    result = compiled(f"# R\n{LEVELS}\n## Escalation path\n\n1. **Engineer**: first\n{item}\n")
+    [finding] = [f for f in result.findings if f.code == "T120"]
+    assert finding.level is Level.INFO
+    assert "CTO and Legal are reached" in finding.message
+    assert result.ledger[-1].status is LineStatus.HUMAN
+
+
+def test_an_event_that_reaches_nobody_is_reported():
+    result = compiled(f"# R\n{LEVELS}\n## Escalation\n\n- Escalate immediately on a breach\n")
+    assert "T123" in codes(result)
+    assert result.ledger[-1].status is LineStatus.UNSUPPORTED
+
+
 def test_a_level_nobody_declared_is_an_error_with_a_suggestion():
     result = compiled(
         f"# R\n{LEVELS}\n## Escalation\n\n1. **Engineer**: first\n\n- P7: page the manager at once\n"

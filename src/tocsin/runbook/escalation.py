@@ -13,7 +13,7 @@ from datetime import timedelta
 import msgspec
 
 from tocsin.base.durations import find_duration, say_duration
-from tocsin.core.policy import Clock, Condition, EscalationRule, LineStatus, Urgency
+from tocsin.core.policy import Clock, Condition, EscalationRule, Level, LineStatus, Urgency
 from tocsin.core.surroundings import role_key
 from tocsin.runbook.document import (
     Block,
@@ -284,17 +284,7 @@ class _Reader:
         )
         self._ladder.rungs.append(rung)
         if condition is not None:
-            found = _BREACH.search(rest) or _DATA_LOSS.search(rest)
-            words = found[0] if found else rest
-            self._notes.mark(line, LineStatus.HUMAN, "rung on an event: a person declares it")
-            self._notes.find(
-                "T120",
-                line,
-                words,
-                f"\u201c{words}\u201d is a condition on the event, not a severity: {role} is reached"
-                " when a person, or a signal's label, says so.",
-                "Nothing to do if that is meant; name a level if not.",
-            )
+            _report_event("rung", condition, _roles(role), rest, line, self._notes)
         else:
             self._notes.mark(line, LineStatus.AUTOMATED, "rung of the escalation path")
 
@@ -438,7 +428,9 @@ def _rules_of(climb: Climb, ladder: Ladder, scheme: Scheme, notes: Notes) -> lis
     if climb.condition is not None:
         to = _known(climb.to, ladder) or _first(ladder)
         if not to:
+            _report_no_target(climb, ("such an event",), notes)
             return []
+        _report_event("criterion", climb.condition, to, climb.words, climb.line, notes)
         return [
             EscalationRule((), Clock.EVENT, climb.after_s, to, source, condition=climb.condition)
         ]
@@ -584,6 +576,37 @@ def _report_target(
     )
 
 
+def _report_event(
+    what: str, condition: Condition, to: tuple[str, ...], said: str, line: int, notes: Notes
+) -> None:
+    """Account for a line that waits for an event, and say who can bring it about."""
+    found = _BREACH.search(said) or _DATA_LOSS.search(said)
+    words = found[0] if found else said
+    who, are = _listed(to), "is" if len(to) == 1 else "are"
+    if condition is Condition.DATA_LOSS:
+        rule = f"{what} on a data loss, which nobody can declare yet"
+        notes.mark(line, LineStatus.UNSUPPORTED, rule, again=True)
+        notes.find(
+            "T120",
+            line,
+            words,
+            f"Nobody can declare a data loss yet: {who} {are} never reached by this line.",
+            "Name a severity level for such incidents instead.",
+            level=Level.WARNING,
+        )
+        return
+    rule = f"{what} on an event: a person declares it"
+    notes.mark(line, LineStatus.HUMAN, rule, again=True)
+    notes.find(
+        "T120",
+        line,
+        words,
+        f"\u201c{words}\u201d is a condition on the event, not a severity: {who} {are} reached"
+        " when a person, or a signal's label, says so.",
+        "Nothing to do if that is meant; name a level if not.",
+    )
+
+
 def _report_no_target(climb: Climb, levels: Sequence[str], notes: Notes) -> None:
     notes.mark(
         climb.line, LineStatus.UNSUPPORTED, "escalation criterion that reaches nobody", again=True
@@ -598,7 +621,13 @@ def _report_no_target(climb: Climb, levels: Sequence[str], notes: Notes) -> None
 
 
 def _report_unreached(ladder: Ladder, rules: Sequence[EscalationRule], notes: Notes) -> None:
-    reached = {role_key(role) for rule in rules for role in rule.to}
+    # A rule on a data loss reaches nobody as long as nothing declares one.
+    reached = {
+        role_key(role)
+        for rule in rules
+        if rule.condition is not Condition.DATA_LOSS
+        for role in rule.to
+    }
     for rung in ladder.rungs:
         if rung.condition is None and role_key(rung.role) not in reached:
             notes.mark(rung.line, LineStatus.UNSUPPORTED, "rung that no rule reaches", again=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from tocsin.base.source import Source
-from tocsin.core.policy import Finding, LedgerEntry, LineStatus
+from tocsin.core.policy import Finding, LedgerEntry, Level, LineStatus
 from tocsin.runbook.document import Block, Document, Fence, Item, Listing, Paragraph, Section, Table
 from tocsin.runbook.findings import CATALOGUE
 
@@ -38,11 +38,25 @@ class Notes:
             at = len(text) - len(text.lstrip()) if text.strip() else 0
         return at + 1
 
-    def find(self, code: str, line: int, at: int | str, message: str, remedy: str) -> None:
-        """Record a finding. ``at`` is a column, or the words to which it points."""
+    def find(
+        self,
+        code: str,
+        line: int,
+        at: int | str,
+        message: str,
+        remedy: str,
+        *,
+        level: Level | None = None,
+    ) -> None:
+        """Record a finding. ``at`` is a column, or the words to which it points.
+
+        ``level`` is for the case that is worse than the code usually is.
+        """
         column = self.column(line, at) if isinstance(at, str) else at
-        level = CATALOGUE[code][0]
-        self.findings.append(Finding(code, level, self.source(line), column, message, remedy))
+        source = self.source(line)
+        self.findings.append(
+            Finding(code, level or CATALOGUE[code][0], source, column, message, remedy)
+        )
 
     def mark(
         self, line: int, status: LineStatus, rule: str, *, end: int = 0, again: bool = False
