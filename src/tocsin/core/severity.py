@@ -129,6 +129,17 @@ def match_play(policy: Policy, text: str) -> PlayMatch | None:
     return best
 
 
+def symptoms_of(policy: Policy, play: Play, text: str) -> tuple[Source, ...]:
+    """Return the symptoms of a play that the text names well enough to be meant."""
+    said = concepts(text)
+    lexicon = _lexicon(policy)
+    return tuple(
+        symptom.source
+        for symptom in play.symptoms
+        if lexicon.compare(symptom.text, said).score >= MATCH_MIN
+    )
+
+
 def _by_label(policy: Policy, tuning: Tuning, signal: Signal) -> Grade | None:
     for name in _LABELS:
         value = signal.labels.get(name, "").strip()
