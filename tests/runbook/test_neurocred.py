@@ -16,8 +16,8 @@ from tocsin.core.policy import (
     StepKind,
     Urgency,
 )
-from tocsin.core.surroundings import Contact, Directory, Person, role_key
-from tocsin.runbook import check_directory, to_json
+from tocsin.core.surroundings import Contact, Directory, Person, Tuning, role_key
+from tocsin.runbook import check_directory, check_tuning, to_json
 
 ON_CALL, LEAD, MANAGER, CTO = "On-Call Engineer", "Team Lead", "Engineering Manager", "CTO"
 
@@ -342,3 +342,114 @@ def test_a_channel_and_an_audience_without_address_are_found_at_their_lines():
 def test_without_settings_all_roles_are_one_finding(both):
     found = check_directory(both.policy, Directory(), False, both.documents)
     assert [f.code for f in found if f.level is Level.INFO] == ["T140"]
+
+
+# --- Addresses that lead nowhere ---------------------------------------------------------------
+
+NO_TOKEN, NO_MAIL = "[slack] token is not set", "there is no [email] section"
+
+
+def test_a_contact_that_leads_nowhere_is_found_for_each_role_of_its_person():
+    result = documents.shared()
+    contacts = (Contact("slack", "U1"), Contact("email", "ona@example.org"))
+    people = {"ona": Person("ona", "Ona Vale", contacts)}
+    half = directory(people=people, unconnected={"slack:U1": NO_TOKEN})
+    found = check_directory(result.policy, half, True, result.documents)
+    assert [(f.code, f.level, f.source.line) for f in found] == [
+        ("T143", Level.WARNING, line) for line in (185, 186, 187, 188)
+    ]
+    assert {f.message for f in found} == {
+        "Ona Vale's contact slack:U1 leads nowhere: [slack] token is not set."
+    }
+
+
+def test_a_role_of_which_every_contact_leads_nowhere_is_said_to_stay_in_the_app():
+    result = documents.shared()
+    people = {
+        "ona": Person("ona", "Ona Vale", (Contact("slack", "U1"), Contact("slack", "U2"))),
+        "tom": Person("tom", "Tom Reed", (Contact("email", "tom@example.org"),)),
+    }
+    roles = {role_key(role): ("ona",) for role in (ON_CALL, LEAD, CTO)}
+    roles[role_key(MANAGER)] = ("ona", "tom")
+    dead = directory(
+        people=people, roles=roles, unconnected={"slack:U1": NO_TOKEN, "slack:U2": NO_TOKEN}
+    )
+    found = check_directory(result.policy, dead, True, result.documents)
+    assert [f.message for f in found if f.source.line == 186] == [
+        "Ona Vale's contact slack:U1 leads nowhere: [slack] token is not set.",
+        "Ona Vale's contact slack:U2 leads nowhere: [slack] token is not set."
+        " “Team Lead” is paged in the app only.",
+    ]
+    # Another holder of this role is reached, so only the person is not.
+    assert [f.message for f in found if f.source.line == 187][1:] == [
+        "Ona Vale's contact slack:U2 leads nowhere: [slack] token is not set."
+        " Ona Vale is reached in the app only."
+    ]
+    assert {f.remedy for f in found} == {"Set token under [slack] in tocsin.toml."}
+
+
+def test_channels_and_audiences_that_lead_nowhere_are_found_at_their_lines():
+    result = documents.shared()
+    dead = directory(unconnected={"slack:C1": NO_TOKEN, "email:list@example.org": NO_MAIL})
+    found = check_directory(result.policy, dead, True, result.documents)
+    assert [(f.code, f.source.line, f.column) for f in found] == [
+        ("T144", 171, 22), ("T144", 173, 21), ("T144", 179, 21),
+    ]  # fmt: skip
+    assert found[0].message == (
+        "The channel #neurocred-incidents leads nowhere by slack:C1: [slack] token is not set."
+        " This notice cannot leave the app."
+    )
+    assert NO_MAIL in found[1].message
+
+
+def test_an_audience_of_which_one_address_is_connected_is_not_said_to_stay_in_the_app():
+    mail = (Contact("email", "a@example.org"), Contact("email", "b@example.org"))
+    half = directory(
+        audiences={"team": mail, "users": mail}, unconnected={"email:b@example.org": NO_MAIL}
+    )
+    found = check_directory(documents.shared().policy, half, True)
+    assert [f.code for f in found] == ["T144", "T144"]
+    assert not any("cannot leave" in f.message for f in found)
+
+
+def test_an_audience_of_an_e_mail_rule_without_e_mail_address_is_found():
+    result = documents.shared()
+    slack = (Contact("slack", "C1"),)
+    mail = (Contact("email", "list@example.org"),)
+    odd = directory(audiences={"team": slack, "users": (*slack, *mail)})
+    [finding] = check_directory(result.policy, odd, True, result.documents)
+    assert (finding.code, finding.level, finding.source.line) == ("T145", Level.WARNING, 173)
+    assert "slack:C1" in finding.message
+
+
+# --- The levels that the settings name ---------------------------------------------------------
+
+
+def test_levels_and_names_of_levels_leave_nothing_to_say(both):
+    tuning = Tuning(severity_by_label={"page": "p0", "warning": "Medium"}, severity_default="P2")
+    assert check_tuning(both.policy, tuning) == ()
+    assert check_tuning(both.policy, Tuning()) == ()
+
+
+def test_a_label_for_an_undeclared_level_is_answered_with_a_level():
+    result = documents.shared()
+    [file] = result.documents
+    tuning = Tuning(severity_by_label={"page": "P0", "warning": "SEV2"})
+    [finding] = check_tuning(result.policy, tuning)
+    assert (finding.code, finding.level) == ("T146", Level.WARNING)
+    assert (finding.source.file, finding.source.line, finding.column) == (file, 1, 1)
+    assert "“warning”" in finding.message
+    assert "“SEV2”" in finding.message
+    assert "P0, P1, P2, P3" in finding.remedy
+
+
+def test_a_default_that_is_no_level_is_answered_with_the_level_that_is_meant():
+    [finding] = check_tuning(documents.shared().policy, Tuning(severity_default="high"))
+    assert (finding.code, finding.level) == ("T146", Level.WARNING)
+    assert "Did you mean “P1”?" in finding.remedy
+
+
+def test_levels_of_the_settings_without_any_in_the_runbook_are_found():
+    tuning = Tuning(severity_by_label={"page": "P0"}, severity_default="P1")
+    found = check_tuning(documents.compiled("# A\n").policy, tuning)
+    assert [f.code for f in found] == ["T146", "T146"]

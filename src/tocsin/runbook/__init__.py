@@ -6,10 +6,12 @@ from tocsin.runbook.compiler import Compiled, compile_runbook
 from tocsin.runbook.directory import check_directory
 from tocsin.runbook.document import split_lines
 from tocsin.runbook.jsonform import finding_to_json, to_json
+from tocsin.runbook.tuning import check_tuning
 
 __all__ = [
     "Compiled",
     "check_directory",
+    "check_tuning",
     "compile_runbook",
     "finding_to_json",
     "split_lines",
