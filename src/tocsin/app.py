@@ -159,6 +159,7 @@ async def running(plan: Plan) -> AsyncIterator[Running]:
             _shortened(kept.compiled, plan.shorten_by),
             plan.settings.directory,
             configured=plan.settings.is_configured,
+            tuning=plan.settings.tuning,
         )
         from tocsin.web.app import create_app
 

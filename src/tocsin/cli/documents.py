@@ -16,17 +16,18 @@ from rich.text import Text
 from tocsin.cli import starter
 from tocsin.config import Unreadable, read_runbook
 from tocsin.core.policy import Finding, LedgerEntry, Level, LineStatus
-from tocsin.core.surroundings import Directory
+from tocsin.core.surroundings import Directory, Tuning
 from tocsin.runbook import (
     Compiled,
     check_directory,
+    check_tuning,
     compile_runbook,
     finding_to_json,
     split_lines,
     to_json,
 )
 
-DirectoryOf = Callable[[Path], Directory | None]
+SettingsOf = Callable[[Path], tuple[Directory, Tuning] | None]
 
 _EXIT_FINDINGS = 1
 _EXIT_UNUSABLE = 2
@@ -53,10 +54,10 @@ class JsonForm(StrEnum):
     JSON = "json"
 
 
-def register(app: typer.Typer, directory_of: DirectoryOf | None = None) -> None:
+def register(app: typer.Typer, settings_of: SettingsOf | None = None) -> None:
     """Add the commands of this file.
 
-    ``directory_of`` reads the settings beside a runbook and returns None where there are none;
+    ``settings_of`` reads the settings beside a runbook and returns None where there are none;
     without it every runbook counts as one without settings.
     """
 
@@ -70,8 +71,8 @@ def register(app: typer.Typer, directory_of: DirectoryOf | None = None) -> None:
     ) -> None:
         """Say what in a runbook cannot be honoured, or not as it stands."""
         compiled = compile_runbook(read_or_exit(runbook))
-        directory = directory_of(runbook) if directory_of is not None else None
-        findings = findings_with(compiled, directory)
+        settings = settings_of(runbook) if settings_of is not None else None
+        findings = findings_with(compiled, settings)
         if form is Form.JSON:
             _print_json(_check_to_json(compiled, findings, with_ledger=ledger))
         else:
@@ -106,14 +107,18 @@ def register(app: typer.Typer, directory_of: DirectoryOf | None = None) -> None:
         _write_starter(folder)
 
 
-def findings_with(compiled: Compiled, directory: Directory | None) -> tuple[Finding, ...]:
+def findings_with(
+    compiled: Compiled, settings: tuple[Directory, Tuning] | None
+) -> tuple[Finding, ...]:
     """Return the findings of the document and of the settings, in the order of their lines."""
+    directory, tuning = settings or (Directory(), Tuning())
     about_people = check_directory(
-        compiled.policy, directory or Directory(), directory is not None, compiled.documents
+        compiled.policy, directory, settings is not None, compiled.documents
     )
+    about_levels = check_tuning(compiled.policy, tuning)
     return tuple(
         sorted(
-            (*compiled.findings, *about_people),
+            (*compiled.findings, *about_people, *about_levels),
             key=lambda f: (f.source.file, f.source.line, f.column, f.code),
         )
     )
@@ -128,7 +133,7 @@ def read_or_exit(runbook: Path) -> dict[str, str]:
 
 
 def _fail(message: str) -> NoReturn:
-    typer.echo(message, err=True)
+    typer.echo(f"tocsin: {message}", err=True)
     raise typer.Exit(_EXIT_UNUSABLE)
 
 

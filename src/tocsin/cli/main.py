@@ -38,7 +38,7 @@ def _tocsin(
 
 
 serving.register(app)
-documents.register(app, serving.directory_beside)
+documents.register(app, serving.settings_beside)
 client.register(app)
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tocsin.app import Plan, Running
-    from tocsin.core.surroundings import Directory
+    from tocsin.core.surroundings import Directory, Tuning
 
 DEFAULT_LISTEN = "127.0.0.1:8642"
 
@@ -81,8 +81,8 @@ def plan_of(runbook: Path, config: Path | None, data: Path, listen: str, databas
     )
 
 
-def directory_beside(runbook: Path) -> Directory | None:
-    """Return who the settings beside a runbook name, or None without settings.
+def settings_beside(runbook: Path) -> tuple[Directory, Tuning] | None:
+    """Return what the settings beside a runbook say of people and levels; None without settings.
 
     Exits with the mistakes of the file, when it has any.
     """
@@ -92,9 +92,10 @@ def directory_beside(runbook: Path) -> Directory | None:
     if path is None:
         return None
     try:
-        return settings_of.load(path, need_secrets=False).directory
+        settings = settings_of.load(path, need_secrets=False)
     except settings_of.ConfigError as error:
         _fail(str(error))
+    return settings.directory, settings.tuning
 
 
 async def _serve(plan: Plan) -> None:

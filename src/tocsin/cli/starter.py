@@ -138,16 +138,17 @@ contacts = ["email:robin@example.org"]
 [audiences]
 team = ["email:team@example.org"]
 
-# The server that sends e-mail.
-[email]
-host = "mail.example.org"
-port = 587
-tls = "starttls"
-from = "tocsin@example.org"
+# The server that sends e-mail. As long as this is commented out, no mail leaves: `tocsin check`
+# says so, and pages appear in the app only.
+# [email]
+# host = "mail.example.org"
+# port = 587
+# tls = "starttls"
+# from = "tocsin@example.org"
 # username = "tocsin"
 # password = { env = "SMTP_PASSWORD" }
 
-# Slack posts to a channel by its id. The token stays in the environment.
+# Slack posts to a channel by its id, once there is a token. It stays in the environment.
 [slack.channels]
 "#incidents" = "C0000000000"
 # [slack]

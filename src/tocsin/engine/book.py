@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tocsin.core.surroundings import Directory
-from tocsin.runbook import Compiled, check_directory
+from tocsin.core.surroundings import Directory, Tuning
+from tocsin.runbook import Compiled, check_directory, check_tuning
 from tocsin.store import runbooks
 
 if TYPE_CHECKING:
@@ -22,11 +22,19 @@ if TYPE_CHECKING:
 class Book:
     """Holds the compiled runbook in force. Incidents ask for the revision they were opened under."""
 
-    def __init__(self, compiled: Compiled, directory: Directory, *, configured: bool) -> None:
+    def __init__(
+        self,
+        compiled: Compiled,
+        directory: Directory,
+        *,
+        configured: bool,
+        tuning: Tuning | None = None,
+    ) -> None:
         """Put a first compiled runbook in force; it must have no errors."""
         assert not compiled.has_errors, "the caller refuses to start on a runbook with errors"
         self._directory = directory
         self._configured = configured
+        self._tuning = tuning or Tuning()
         self._policies: dict[str, Policy] = {}
         self.refused: Compiled | None = None
         self._enforce(compiled)
@@ -38,7 +46,7 @@ class Book:
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """Return what there is to say about it, and about the people and channels it names."""
+        """Return what there is to say about it, and about what the settings make of it."""
         return self._findings
 
     def policy(self, revision: str) -> Policy:
@@ -75,7 +83,8 @@ class Book:
         self._current = compiled
         self._policies[compiled.policy.revision] = compiled.policy
         people = check_directory(compiled.policy, self._directory, self._configured)
-        self._findings = (*compiled.findings, *people)
+        levels = check_tuning(compiled.policy, self._tuning)
+        self._findings = (*compiled.findings, *people, *levels)
 
 
 async def _store(database: Database, compiled: Compiled, at: datetime) -> None:
