@@ -311,6 +311,50 @@ def communications_of(text):
     return result.policy.communications
 
 
+def account_of(text, heading):
+    result = compiled(f"# R\n{LEVELS}\n## {heading}\n\n{text}\n")
+    assert_ledger_is_complete(result)
+    return result.ledger[-1].status, result.ledger[-1].rule
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "said"),
+    [
+        ("- Slack: #ops", LineStatus.AUTOMATED, "communication rule"),
+        ("- Slack: #ops every 30 minutes", LineStatus.AUTOMATED, "every 30 min is not sent yet"),
+        ("- Status page: update hourly", LineStatus.HUMAN, "every 1 h is not sent yet"),
+        ("- Slack: for P0 incidents", LineStatus.HUMAN, "names no address"),
+    ],
+)
+def test_the_ledger_says_what_of_a_communication_rule_is_left_to_a_person(text, status, said):
+    account = account_of(text, "Communication")
+    assert account[0] is status
+    assert said in account[1]
+
+
+@pytest.mark.parametrize(
+    ("source", "status", "said"),
+    [
+        ("Prometheus", LineStatus.AUTOMATED, "alerts are received"),
+        ("Alerts of our monitoring", LineStatus.AUTOMATED, "alerts are received"),
+        ("Monitoring alerts (Sentry, Prometheus)", LineStatus.AUTOMATED, "; Sentry: no receiver"),
+        ("Monitoring alerts (Foobar, Prometheus)", LineStatus.AUTOMATED, "; Foobar: no receiver"),
+        ("Monitoring alerts (P0 only)", LineStatus.AUTOMATED, "alerts are received"),
+        ("User reports", LineStatus.AUTOMATED, "reports are received"),
+        ("Complaints from customers", LineStatus.AUTOMATED, "reports are received"),
+        ("Sentry alerts", LineStatus.UNSUPPORTED, "Alertmanager API"),
+        ("Monitoring alerts (Datadog, Foobar)", LineStatus.UNSUPPORTED, "Alertmanager API"),
+        ("Health check failures", LineStatus.UNSUPPORTED, "Alertmanager API"),
+        ("Automated tests", LineStatus.UNSUPPORTED, "Alertmanager API"),
+        ("A look at the dashboards", LineStatus.HUMAN, "a person"),
+    ],
+)
+def test_a_detection_source_counts_as_automated_only_if_something_receives_it(source, status, said):
+    account = account_of(f"### Detection\n\n**Sources:**\n- {source}", "Incident process")
+    assert account[0] is status
+    assert said in account[1]
+
+
 @pytest.mark.parametrize(
     ("text", "channel", "target", "levels", "cadence_s"),
     [
@@ -387,6 +431,22 @@ def test_a_fence_under_a_step_belongs_to_it():
     )
     assert [(s.text, len(s.commands)) for s in play.steps] == [("Look", 1), ("Think", 0)]
     assert play.steps[0].commands[0].source.line == play.steps[0].source.line + 3
+
+
+def test_every_line_of_commands_is_a_persons_as_long_as_none_is_run():
+    _, result = play_of(
+        "### Slow\n\n**Steps:**\n\n1. Look\n\n   ```bash\n   kubectl get pods\n   ```\n\n"
+        "2. Restart: `kubectl rollout restart deployment/x`\n3. Verify it recovered: `kubectl get pods`\n"
+    )
+    told = [(e.status, e.rule.split(",")[0]) for e in result.ledger][-6:]
+    assert told == [
+        (LineStatus.HUMAN, "diagnostic step"),
+        (LineStatus.HUMAN, "commands of a step"),
+        (LineStatus.HUMAN, "read-only command"),
+        (LineStatus.HUMAN, "commands of a step"),
+        (LineStatus.HUMAN, "action"),
+        (LineStatus.HUMAN, "check that the fix holds"),
+    ]
 
 
 def test_prompts_are_stripped_and_their_output_is_no_command():

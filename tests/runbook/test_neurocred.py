@@ -255,16 +255,36 @@ def test_every_line_of_both_has_exactly_one_account(both):
 def test_the_account_of_the_shared_document():
     counts = Counter(entry.status for entry in documents.shared().ledger)
     assert counts == {
-        LineStatus.AUTOMATED: 80,
-        LineStatus.HUMAN: 30,
+        LineStatus.AUTOMATED: 47,
+        LineStatus.HUMAN: 61,
         LineStatus.REFERENCE: 39,
         LineStatus.TEMPLATE: 24,
-        LineStatus.UNSUPPORTED: 1,
+        LineStatus.UNSUPPORTED: 3,
     }
     status = {entry.line: entry.status for entry in documents.shared().ledger}
-    assert status[178] is LineStatus.UNSUPPORTED
+    assert status[178] is status[32] is status[33] is LineStatus.UNSUPPORTED
+    assert status[30] is status[31] is LineStatus.AUTOMATED
     assert status[140] is status[141] is status[49] is LineStatus.HUMAN
-    assert status[116] is status[117] is status[118] is LineStatus.AUTOMATED
+    # No command is run yet, so all that stands in a block of commands is shown to a person.
+    assert {status[n] for n in range(111, 120) if n in status} == {LineStatus.HUMAN}
+    assert status[77] is status[78] is LineStatus.HUMAN
+
+
+def test_the_rules_of_the_shared_document_do_not_claim_that_commands_run():
+    rule = {entry.line: entry.rule for entry in documents.shared().ledger}
+    not_run = "shown to a person: commands are not run yet"
+    assert rule[77] == f"diagnostic step, {not_run}"
+    assert rule[87] == rule[117] == f"read-only command, {not_run}"
+    assert rule[90] == f"mutating command, {not_run}"
+    assert rule[111] == rule[119] == f"command block, {not_run}"
+    [endless] = [f for f in documents.shared().findings if f.code == "T107"]
+    assert endless.message == "`-f` never ends. Tocsin would run it with --tail=200 instead."
+
+
+def test_a_source_with_a_receiver_carries_its_line_and_the_rule_names_the_others():
+    rule = {entry.line: entry.rule for entry in documents.shared().ledger}
+    assert rule[30] == "detection source: its alerts are received; Sentry: no receiver yet"
+    assert "Alertmanager API" in rule[32]
 
 
 def test_no_line_of_either_is_prose_that_nobody_read():

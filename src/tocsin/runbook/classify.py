@@ -261,7 +261,9 @@ def _kubectl_reads(
     marks = tuple((Trait.NEVER_ENDS, flag.at) for flag in endless[:1])
     tail = f"--tail={TAIL_LINES}" if verb == "logs" and not parsed.named("--tail") else None
     bounded = _bounded(argv, {flag.at: flag.name for flag in endless}, tail)
-    said = f"; {endless[0].name} never ends, so it runs " + (f"with {tail}" if tail else "once")
+    said = f"; {endless[0].name} never ends, so it would run " + (
+        f"with {tail}" if tail else "once"
+    )
     return Verdict(_READ, why + said, bounded, (*traits, *marks))
 
 
@@ -615,7 +617,7 @@ def _watch(argv: tuple[str, ...], depth: int) -> Verdict:
     inner = _judge(argv[at:], depth + 1)
     traits = ((Trait.NEVER_ENDS, 0), *((trait, i + at) for trait, i in inner.traits))
     return Verdict(
-        inner.kind, f"{inner.why}; watch never ends, so it runs once", inner.argv, traits
+        inner.kind, f"{inner.why}; watch never ends, so it would run once", inner.argv, traits
     )
 
 
@@ -767,7 +769,7 @@ def _ping(argv: tuple[str, ...], _depth: int) -> Verdict:
     traits = ((Trait.NEVER_ENDS, 0), *_localhost(argv))
     return Verdict(
         _READ,
-        "ping only asks; it never ends, so it runs four times",
+        "ping only asks; it never ends, so it would run four times",
         (argv[0], "-c", "4", *argv[1:]),
         traits,
     )

@@ -156,7 +156,8 @@ def _report_trait(trait: Trait, word: Word, one: Judged, notes: Notes) -> None:
         instead = next((w for w in one.command.argv or () if w in _BOUNDS), "")
         bounded = " A person must run it."
         if ran:
-            bounded = f" It runs with {instead} instead." if instead else " It runs once instead."
+            how = f"with {instead}" if instead else "once"
+            bounded = f" Tocsin would run it {how} instead."
         notes.find(
             "T107",
             line,

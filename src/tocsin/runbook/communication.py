@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
-from tocsin.base.durations import find_duration
+from tocsin.base.durations import find_duration, say_duration
 from tocsin.core.policy import Communication, LineStatus
 from tocsin.runbook.document import Block, Fence, Listing, Paragraph, Section, Table, rows_of
 from tocsin.runbook.findings import did_you_mean
@@ -163,10 +164,17 @@ class _Reader:
                 "Add one: \u201cevery 30 minutes\u201d.",
             )
             return
-        if rule.channel in ("slack", "email"):
-            notes.mark(line, LineStatus.AUTOMATED, "communication rule")
+        reminder = ""
+        if rule.cadence_s is not None:
+            every = say_duration(timedelta(seconds=rule.cadence_s))
+            reminder = f"; the reminder every {every} is not sent yet"
+        if rule.channel not in ("slack", "email"):
+            notes.mark(line, LineStatus.HUMAN, f"communication rule: a person publishes{reminder}")
+        elif rule.target is None:
+            nobody = f"communication rule that names no address: a person tells them{reminder}"
+            notes.mark(line, LineStatus.HUMAN, nobody)
         else:
-            notes.mark(line, LineStatus.HUMAN, "communication rule: a person publishes")
+            notes.mark(line, LineStatus.AUTOMATED, f"communication rule{reminder}")
 
     def _refuse(self, words: str, line: int, end: int) -> None:
         notes = self._notes

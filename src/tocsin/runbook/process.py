@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from tocsin.core.policy import Checklist, ChecklistItem, LineStatus
 from tocsin.runbook.commands import read_fence
@@ -10,6 +11,27 @@ from tocsin.runbook.document import Block, Fence, Listing, Section, rows_of
 from tocsin.runbook.notes import Notes
 
 _DETECTION = re.compile(r"detect|how (?:we|you) (?:find out|know|hear)|where .*come from", re.I)
+# Who speaks the API of Alertmanager, and so is heard as it stands.
+_SPEAKS_ALERTS = re.compile(r"prometheus|alert ?manager|\bthanos\b|\bvmalert\b", re.I)
+_REPORTED = re.compile(
+    r"\b(?:users?|customers?|clients?|staff|employees?|people|somebody|someone|anybody|anyone"
+    r"|colleagues?|teams?|internal|external|support|manual)\b.*\b(?:report|complain|feedback)"
+    r"|\b(?:report\w*|complain\w*|feedback)\s+(?:by|from|of)\s+(?:our\s+|the\s+|an?\s+)?"
+    r"(?:users?|customers?|clients?|staff|employees?|people|colleagues?|support|teams?)\b",
+    re.I,
+)
+_ALERTS = re.compile(r"\balert|\balarm|\bmonitoring\b(?!.*\bdashboard)", re.I)
+_UNHEARD = re.compile(
+    r"\b(?:sentry|datadog|new ?relic|grafana|pager ?duty|opsgenie|zabbix|nagios|icinga|checkmk"
+    r"|cloud ?watch|stackdriver|azure monitor|splunk|elastic\w*|kibana|dynatrace|app ?dynamics"
+    r"|honeycomb|bugsnag|rollbar|raygun|pingdom|uptime ?robot|statuscake|better ?stack|site24x7"
+    r"|health[- ]?checks?|uptime checks?|synthetic\w*(?: (?:tests?|checks?|monitoring))?"
+    r"|(?:automated|integration|smoke|acceptance|regression|e2e|end[- ]to[- ]end) (?:tests?|checks?)"
+    r"|probes?)\b",
+    re.I,
+)
+_IN_BRACKETS = re.compile(r"\(([^()]*)\)")
+_NAME = re.compile(r"[A-Z][\w.+-]{2,}(?: [A-Z][\w.+-]+)?")
 _SOURCES = re.compile(r"source|signal|alert|come|from|hear|channel", re.I)
 # What Tocsin carries for a checklist item. An item that matches none of these is a person's.
 _CARRIED: tuple[tuple[re.Pattern[str], str], ...] = tuple(
@@ -90,9 +112,7 @@ def _items(block: Block, notes: Notes, *, lists_sources: bool) -> list[Checklist
             continue
         items.append(ChecklistItem(item.text.plain, notes.source(item.text.line)))
         if lists_sources:
-            notes.mark_item(
-                item, LineStatus.AUTOMATED, "detection source: its signals are received"
-            )
+            notes.mark_item(item, *_heard(item.text.plain))
             continue
         carried = next((rule for pattern, rule in _CARRIED if pattern.search(item.text.plain)), "")
         if carried:
@@ -114,3 +134,29 @@ def _loose_commands(block: Fence, notes: Notes) -> None:
         "These commands belong to no scenario; they are shown, not offered as steps.",
         "Move them under a scenario that says when they help.",
     )
+
+
+def _heard(source: str) -> tuple[LineStatus, str]:
+    """Return what becomes of a detection source: only some have a receiver yet."""
+    unheard = tuple(dict.fromkeys(_without_receiver(source)))
+    but = f"; {', '.join(unheard)}: no receiver yet" if unheard else ""
+    if _SPEAKS_ALERTS.search(source):
+        return LineStatus.AUTOMATED, f"detection source: its alerts are received{but}"
+    if _REPORTED.search(source):
+        return LineStatus.AUTOMATED, f"detection source: reports are received{but}"
+    if unheard:
+        rule = "has no receiver of its own yet; it can be sent to the Alertmanager API"
+        return LineStatus.UNSUPPORTED, f"detection source: {rule}"
+    if _ALERTS.search(source):
+        return LineStatus.AUTOMATED, "detection source: alerts are received"
+    return LineStatus.HUMAN, "detection source: a person sees it and declares the incident"
+
+
+def _without_receiver(source: str) -> Iterator[str]:
+    for found in _UNHEARD.finditer(source):
+        yield found[0]
+    # "Monitoring alerts (Foo, Prometheus)": who is named in brackets is a system, known or not.
+    for inside in _IN_BRACKETS.findall(source):
+        for name in re.split(r"\s*(?:[,/;&]|\band\b|\bor\b)\s*", inside):
+            if _NAME.fullmatch(name) and not (_SPEAKS_ALERTS.search(name) or _UNHEARD.search(name)):
+                yield name

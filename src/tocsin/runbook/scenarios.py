@@ -51,6 +51,7 @@ _PROOF = re.compile(
 )
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 _READING = (CommandClass.READ_ONLY,)
+_NOT_RUN = "shown to a person: commands are not run yet"
 
 
 class Draft(msgspec.Struct):
@@ -213,7 +214,7 @@ class _Reader:
         if blocks is None:
             self._notes.mark_block(fence, LineStatus.REFERENCE, "text block")
             return
-        self._notes.mark_block(fence, LineStatus.AUTOMATED, "commands of a step")
+        self._notes.mark_block(fence, LineStatus.HUMAN, f"commands of a step, {_NOT_RUN}")
         for block in blocks:
             draft.judged.extend(block.judged)
             self._mark_commands(block.judged)
@@ -226,12 +227,11 @@ class _Reader:
         for block in blocks:
             self._offers.append((block, part))
             rule = "comment that names commands" if block.judged else "comment for a person"
-            status = LineStatus.AUTOMATED if block.judged else LineStatus.HUMAN
             if block.comments:
                 end = block.line + len(block.comments) - 1
-                self._notes.mark(block.line, status, rule, end=end)
+                self._notes.mark(block.line, LineStatus.HUMAN, rule, end=end)
             self._mark_commands(block.judged)
-        self._notes.mark_block(fence, LineStatus.AUTOMATED, "command block")
+        self._notes.mark_block(fence, LineStatus.HUMAN, f"command block, {_NOT_RUN}")
 
     def _mark_commands(self, judged: tuple[Judged, ...]) -> None:
         for one in judged:
@@ -348,17 +348,17 @@ def _ledger_of(kind: StepKind, condition: str | None) -> tuple[LineStatus, str]:
     if condition is not None:
         return LineStatus.HUMAN, f"step whose \u201c{condition}\u201d a person decides"
     return {
-        StepKind.DIAGNOSTIC: (LineStatus.AUTOMATED, "diagnostic step"),
-        StepKind.CHECK: (LineStatus.AUTOMATED, "check that the fix holds"),
-        StepKind.ACTION: (LineStatus.AUTOMATED, "action, after approval"),
+        StepKind.DIAGNOSTIC: (LineStatus.HUMAN, f"diagnostic step, {_NOT_RUN}"),
+        StepKind.CHECK: (LineStatus.HUMAN, f"check that the fix holds, {_NOT_RUN}"),
+        StepKind.ACTION: (LineStatus.HUMAN, f"action, {_NOT_RUN}"),
         StepKind.HUMAN: (LineStatus.HUMAN, "step without a command, for a person"),
     }[kind]
 
 
 _LEDGER_BY_CLASS = {
-    CommandClass.READ_ONLY: (LineStatus.AUTOMATED, "command that only reads"),
-    CommandClass.MUTATING: (LineStatus.AUTOMATED, "command that needs approval"),
-    CommandClass.SENSITIVE_READ: (LineStatus.AUTOMATED, "command that needs approval"),
+    CommandClass.READ_ONLY: (LineStatus.HUMAN, f"read-only command, {_NOT_RUN}"),
+    CommandClass.MUTATING: (LineStatus.HUMAN, f"mutating command, {_NOT_RUN}"),
+    CommandClass.SENSITIVE_READ: (LineStatus.HUMAN, f"command that may show secrets, {_NOT_RUN}"),
     CommandClass.LONG_RUNNING: (LineStatus.HUMAN, "command that never ends, for a person"),
     CommandClass.NEEDS_SHELL: (LineStatus.HUMAN, "command that needs a shell, for a person"),
     CommandClass.NOT_A_COMMAND: (LineStatus.REFERENCE, "output or text, no command"),
