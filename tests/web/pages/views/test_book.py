@@ -31,7 +31,11 @@ def test_the_title_sentence_counts_what_the_ledger_says(view: BookView) -> None:
     compiled = compile_runbook({RUNBOOK: example()})
     assert sum(mark.count for mark in view.marks) == len(compiled.ledger)
     automated = view.marks[0].count
-    assert view.sentence.startswith(f"Every line has an answer: {automated} run by Tocsin")
+    count = {mark.word: mark.count for mark in view.marks}
+    assert view.sentence == (
+        f"Every line has an answer: {automated} carried by Tocsin, {count['Human']} asked of a"
+        f" person, {count['Unsupported']} it cannot honour."
+    )
 
 
 def test_findings_stand_beside_their_lines(view: BookView) -> None:
@@ -86,4 +90,4 @@ def test_an_empty_document_is_still_a_page() -> None:
     view = draw({"r.md": ""})
     assert view.ladder == ()
     assert view.plays == ()
-    assert view.sentence == "Every line has an answer: 0 run by Tocsin."
+    assert view.sentence == "Every line has an answer: 0 carried by Tocsin."

@@ -184,7 +184,7 @@ def book_view(
 
 
 def _sentence(counts: Mapping[LineStatus, int]) -> str:
-    parts = [f"{counts.get(LineStatus.AUTOMATED, 0)} run by Tocsin"]
+    parts = [f"{counts.get(LineStatus.AUTOMATED, 0)} carried by Tocsin"]
     if counts.get(LineStatus.HUMAN):
         parts.append(f"{counts[LineStatus.HUMAN]} asked of a person")
     if counts.get(LineStatus.UNSUPPORTED):
