@@ -34,7 +34,7 @@ from tocsin.core.inputs import (
     TimerFired,
 )
 from tocsin.core.phases import Phase
-from tocsin.core.surroundings import Directory, Matcher, Silence, Surroundings, Tuning
+from tocsin.core.surroundings import Contact, Directory, Matcher, Silence, Surroundings, Tuning
 from tocsin.core.timers import timers_of, upcoming
 from tocsin.sim.world import World
 
@@ -534,6 +534,10 @@ class TestChannels:
         said = " ".join(line for m in messages for line in (m.headline, m.service, *m.lines))
         for ours in ("postgres", "backend", "P0", "Tom", "Ona", "runbook"):
             assert ours not in said
+
+    def test_a_plain_address_in_the_runbook_is_written_to(self):
+        assert DIRECTORY.audience("ops@example.org") == (Contact("email", "ops@example.org"),)
+        assert DIRECTORY.audience("@ops") == ()
 
     def test_what_is_not_connected_is_asked_of_a_person(self):
         w = world()

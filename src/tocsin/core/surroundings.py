@@ -61,8 +61,11 @@ class Directory(msgspec.Struct, frozen=True):
         return mapped
 
     def audience(self, name: str) -> tuple[Contact, ...]:
-        """Return the contacts behind "team" or "users"; empty if the settings name none."""
-        return self.audiences.get(role_key(name), ())
+        """Return the contacts behind "team", "users" or a plain address; empty if there is none."""
+        named = self.audiences.get(role_key(name), ())
+        if not named and "@" in name.strip("@"):
+            return (Contact("email", name),)
+        return named
 
     def holders(self, role: str) -> tuple[Person, ...]:
         """Return who holds a role now, in the order of the settings; empty if nobody does."""

@@ -82,7 +82,9 @@ class Book:
     def _enforce(self, compiled: Compiled) -> None:
         self._current = compiled
         self._policies[compiled.policy.revision] = compiled.policy
-        people = check_directory(compiled.policy, self._directory, self._configured)
+        people = check_directory(
+            compiled.policy, self._directory, self._configured, compiled.documents
+        )
         levels = check_tuning(compiled.policy, self._tuning)
         self._findings = (*compiled.findings, *people, *levels)
 
