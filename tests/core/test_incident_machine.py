@@ -163,9 +163,10 @@ class Incidents(RuleBasedStateMachine):
             for name, page in state.pages.items():
                 if page.acknowledged_at is not None:
                     assert f"repeat/{name}" not in timers
-            for rung in state.rungs:
-                if rung.name in state.fired:
-                    assert f"rung/{rung.name}" not in timers
+            waiting = {f"rung/{rung.name}" for rung in pending_rungs(state)}
+            assert {name for name in timers if name.startswith("rung/")} <= waiting
+            for page in state.pages.values():
+                assert not (page.stopped and page.repeat_at)
 
     @invariant()
     def nothing_due_is_left_unfired(self):

@@ -203,10 +203,20 @@ class TestRegrading:
         w.receive(signal(severity="P0"))
         w.advance(at(2))
         w.act(INC, SeverityChosen("Ona", "P1", "one region only"))
-        w.advance(at(6))
+        w.advance(at(5))
         again = {role for _, role, because, _ in pages(w) if because == "repeat"}
-        assert again == {ON_CALL, LEAD}
+        assert again == {ON_CALL}, "the lead is paged at 60 minutes, as P1 has it"
         assert w.incidents[INC].pages["eva"].stopped
+        w.advance(at(60))
+        assert (60, LEAD, "not_resolved", 193) in pages(w)
+
+    def test_a_page_is_not_repeated_when_the_severity_only_tells(self):
+        w = world(tuning=Tuning(repeat_every_s=300))
+        w.receive(signal(severity="P1"))
+        w.advance(at(2))
+        w.act(INC, SeverityChosen("Ona", "P3", "nobody noticed"))
+        w.advance(at(300))
+        assert pages(w) == [(0, ON_CALL, "severity", 185)]
 
     def test_a_person_wins_over_later_signals(self):
         w = world()

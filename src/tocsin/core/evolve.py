@@ -147,7 +147,7 @@ def _(event: ev.RungsPlanned, state: IncidentState, at: datetime) -> IncidentSta
 def _(event: ev.Escalated, state: IncidentState, at: datetime) -> IncidentState:
     rung = event.rung
     reached = (*state.reached, *((role, rung.after_s, rung.urgency) for role in rung.roles))
-    return replace(state, fired=(*state.fired, rung.name), reached=tuple(dict.fromkeys(reached)))
+    return replace(state, reached=tuple(dict.fromkeys(reached)))
 
 
 def _with_page(state: IncidentState, name: str, page: Page) -> IncidentState:
@@ -298,7 +298,6 @@ def _(event: ev.IncidentReopened, state: IncidentState, at: datetime) -> Inciden
         monitoring_until=None,
         holds=(),
         rungs=(),
-        fired=(),
         reached=(),
         pages={},
         asked={},

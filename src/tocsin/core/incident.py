@@ -340,6 +340,8 @@ class _Turn:
         if previous is not None and previous.level == grade.level:
             return
         self._plan()
+        if previous is not None and self._rank(grade.level) > self._rank(previous.level):
+            self._let_go()
         self._tell(Because.OPENED if previous is None else Because.REGRADED)
 
     def _rank(self, level: str) -> int:
@@ -361,16 +363,21 @@ class _Turn:
         )
         if rungs != self.state.rungs:
             self.emit(ev.RungsPlanned(rungs))
-        self._stop_pages_off_the_ladder()
 
-    def _stop_pages_off_the_ladder(self) -> None:
-        """A milder severity lets go of those whom it would not have reached."""
+    def _let_go(self) -> None:
+        """A milder severity lets go of those whom it would not have paged by now."""
+        assert self.state.started_at is not None  # it was graded before, so it began
         ladder = plan_rungs(
             self.policy, self.state.severity, security_breach=self.state.security_breach
         )
-        reached = {role for rung in ladder for role in rung.roles}
+        paged = {
+            role
+            for rung in ladder
+            if rung.urgency is Urgency.PAGE and rung_due(self.state, rung) <= self.at
+            for role in rung.roles
+        }
         for name, page in self.state.pages.items():
-            if page.role not in reached and page.acknowledged_at is None and not page.stopped:
+            if page.role not in paged and page.acknowledged_at is None and not page.stopped:
                 self.emit(ev.PageStopped(name, page.name, page.role, self.state.severity))
 
     def settle(self) -> None:

@@ -101,9 +101,8 @@ class Told(msgspec.Struct, frozen=True):
 class IncidentState(msgspec.Struct, frozen=True):
     """One incident.
 
-    ``started_at`` is when its clocks started: the opening, or the last reopening. ``fired`` holds
-    the names of the rungs that fired since then, ``reached`` the ``(role, after_s, urgency)`` of
-    everybody they reached. ``asked`` holds the pages under way by delivery. ``declared`` says that
+    ``started_at`` is when its clocks started: the opening, or the last reopening. ``reached``
+    holds the ``(role, after_s, urgency)`` of everybody whom a rung reached since then. ``asked`` holds the pages under way by delivery. ``declared`` says that
     a person stands behind it, and not signals alone. ``holds`` is empty while escalation runs.
     """
 
@@ -126,7 +125,6 @@ class IncidentState(msgspec.Struct, frozen=True):
     alerts: dict[str, IncidentAlert] = {}
     reports: int = 0
     rungs: tuple[Rung, ...] = ()
-    fired: tuple[str, ...] = ()
     reached: tuple[tuple[str, int, Urgency], ...] = ()
     pages: dict[str, Page] = {}
     asked: dict[str, Asked] = {}
