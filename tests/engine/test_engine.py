@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from datetime import timedelta
 
 import pytest
@@ -19,7 +20,8 @@ from tocsin.core.inputs import (
     SignalReceived,
 )
 from tocsin.core.phases import Phase
-from tocsin.core.surroundings import Matcher, Silence, Tuning
+from tocsin.core.state import AlertRecord
+from tocsin.core.surroundings import Contact, Matcher, Person, Silence, Tuning
 from tocsin.engine.book import Book
 from tocsin.engine.courier import Courier
 from tocsin.engine.engine import Engine
@@ -27,9 +29,19 @@ from tocsin.engine.outbound import GuardedClient
 from tocsin.engine.system import SystemClock
 from tocsin.engine.turn import incident_stream
 from tocsin.integrations.signals import Received, Rejected
-from tocsin.integrations.wire import Credentials, Links
+from tocsin.integrations.wire import Credentials, HttpRequest, Links
 from tocsin.runbook import Compiled
-from tocsin.store import alerts, deliveries, inbox, incidents, journal, quarantine, timers
+from tocsin.store import (
+    alerts,
+    deliveries,
+    inbox,
+    incidents,
+    journal,
+    quarantine,
+    silences,
+    streams,
+    timers,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -44,6 +56,22 @@ APP_ONLY = replace(
 )
 
 
+SLOW = replace(
+    APP_ONLY,
+    people={**APP_ONLY.people, "ona": Person("ona", "Ona", (Contact("mute", "1"),))},
+)
+
+
+class Mute:
+    """A way to reach people that never answers."""
+
+    def request(self, message, contact, links, credentials, delivery, at):
+        return HttpRequest("POST", "http://127.0.0.1:1/", (), b"")
+
+    async def perform(self, request):
+        await asyncio.sleep(60)
+
+
 class FaultyBook(Book):
     """A book with a bug: asking for the revision "boom" raises."""
 
@@ -53,22 +81,24 @@ class FaultyBook(Book):
         return await super().fetch(connection, revision)
 
 
-def book(policy=POLICY, kind=Book):
+def book(policy=POLICY, kind=Book, directory=APP_ONLY):
     compiled = Compiled(policy=policy, findings=(), ledger=(), documents={"runbook.md": "# x\n"})
-    return kind(compiled, APP_ONLY, configured=True)
+    return kind(compiled, directory, configured=True)
 
 
-def engine_on(database, *, policy=POLICY, kind=Book, tuning=TUNING):
+def engine_on(
+    database, *, policy=POLICY, kind=Book, tuning=TUNING, directory=APP_ONLY, clock=CLOCK
+):
     courier = Courier(
         database=database,
-        outbound={},
+        outbound={"mute": Mute()},
         credentials=Credentials(),
         smtp=None,
-        client=GuardedClient(),
+        client=Mute() if directory is SLOW else GuardedClient(),
         links=lambda incident, page: Links(f"http://x/{incident}"),
-        clock=CLOCK,
+        clock=clock,
     )
-    return Engine(database, book(policy, kind), courier, CLOCK, APP_ONLY, tuning)
+    return Engine(database, book(policy, kind, directory), courier, clock, directory, tuning)
 
 
 @contextlib.asynccontextmanager
@@ -208,6 +238,199 @@ async def test_a_poisonous_input_is_put_aside_and_its_siblings_go_on(database):
         assert incident.id == "INC-77"
         async with database.reading() as c:
             assert await quarantine.count(c) == 1
+
+
+async def test_poison_upon_poison_is_put_aside_and_the_engine_goes_on(database):
+    engine = engine_on(database, kind=FaultyBook)
+    told = [
+        AlertTold(now_signal(f"A{n}"), "backend", firing=True, opens=True, revision=revision)
+        for n, revision in enumerate(["boom", "boom", "boom", "r1"])
+    ]
+    async with database.transaction() as c:
+        await inbox.append(c, [(incident_stream("INC-77"), item) for item in told])
+    async with running(engine):
+        [incident] = await eventually(lambda: all_incidents(database))
+        assert [alert.title for alert in incident.alerts.values()] == ["A3"]
+        async with database.reading() as c:
+            assert await quarantine.count(c) == 3
+
+
+async def test_a_stream_that_cannot_be_read_loses_nothing_and_stops_nobody_else(database):
+    engine = engine_on(database)
+    broken = incident_stream("INC-500")
+    async with database.transaction() as c:
+        await streams.claim(c, broken)
+        await streams.save(c, broken, 3, b'{"phase": "nonsense"}')
+        await inbox.append(c, [(broken, NoteWritten("Ona", "hello"))])
+    async with running(engine):
+        await engine.receive(batch(now_signal(severity="P1")))
+        await eventually(lambda: all_incidents(database))
+        async with database.reading() as c:
+            assert await inbox.waiting_streams(c) == [broken]
+            assert await quarantine.count(c) == 0
+
+
+async def test_a_storm_at_one_desk_keeps_nobody_waiting(database):
+    engine = engine_on(database)
+    over = asyncio.Event()
+
+    async def storm(sender):
+        number = 0
+        while not over.is_set():
+            number += 1
+            alert = now_signal(f"S{sender}/{number}", service="stormy", severity="P2")
+            await engine.receive(batch(alert))
+
+    async with running(engine), asyncio.TaskGroup() as group:
+        for sender in range(6):
+            group.create_task(storm(sender))
+        try:
+            await asyncio.sleep(0.5)
+            await engine.receive(batch(now_signal("Quiet", service="quiet", severity="P1")))
+
+            async def both_are_paged():
+                return {"stormy", "quiet"} <= {i.service for i in await all_incidents(database)}
+
+            await eventually(both_are_paged, 5)
+            async with asyncio.timeout(5):
+                await engine.declare("stormy", IncidentDeclared("All is lost", "Ona", "P0"))
+        finally:
+            over.set()
+
+
+async def test_channels_that_do_not_answer_hold_up_no_escalation(database):
+    engine = engine_on(database, policy=POLICY.shortened(1200), directory=SLOW)
+    async with running(engine):
+        others = [now_signal(f"A{n}", service=f"s{n}", severity="P2") for n in range(60)]
+        await engine.receive(batch(*others, now_signal("Timed", service="timed", severity="P1")))
+
+        async def lead_is_paged():
+            return [i for i in await all_incidents(database) if "tom" in i.pages]
+
+        [incident] = await eventually(lead_is_paged)
+        late = incident.pages["tom"].asked_at - incident.started_at - timedelta(seconds=3)
+        assert timedelta(0) <= late < timedelta(seconds=2)
+
+
+async def test_a_stranded_delivery_that_hangs_does_not_hold_up_the_shutdown(database):
+    before = engine_on(database, directory=SLOW)
+    incident = await before.declare("api", IncidentDeclared("All is lost", "Ona", "P2"))
+    async with database.transaction() as c:
+        await c.execute("DELETE FROM tocsin_pgqueuer")
+
+    async def is_tried():
+        async with database.reading() as c:
+            return [d for d in await deliveries.find(c, incident=incident) if d.attempts]
+
+    async with running(engine_on(database, directory=SLOW)):
+        await eventually(is_tried)
+        stopping_at = time.monotonic()
+    assert time.monotonic() - stopping_at < 5
+
+
+async def test_what_fired_when_it_came_is_decided_although_we_were_away(database):
+    before = engine_on(database)
+    soon = CLOCK.now() + timedelta(seconds=0.2)
+    await before.receive(batch(replace(now_signal(severity="P1"), ends_at=soon)))
+    await asyncio.sleep(0.3)
+    async with running(engine_on(database)):
+        assert await eventually(lambda: all_incidents(database))
+
+
+async def test_numbers_have_no_gaps_where_nothing_opened(database):
+    engine = engine_on(database)
+    for name in ("A", "B", "C"):
+        await engine.receive(batch(replace(now_signal(name), ends_at=CLOCK.now())))
+    async with running(engine):
+
+        async def all_decided():
+            async with database.reading() as c:
+                return not await inbox.waiting_streams(c)
+
+        await eventually(all_decided)
+        assert await engine.declare("api", IncidentDeclared("All", "Ona", "P2")) == "INC-1"
+
+
+async def test_half_a_surrogate_pair_in_a_title_opens_an_incident_like_any_other(database):
+    engine = engine_on(database)
+    async with running(engine):
+        await engine.receive(batch(now_signal("half \ud800", severity="P2")))
+        [incident] = await eventually(lambda: all_incidents(database))
+        assert incident.title == "half \ud800"
+
+
+async def test_a_silence_that_ends_during_a_turn_is_not_missed(database):
+    engine = engine_on(database)
+    at = CLOCK.now()
+    silence = Silence("s1", (Matcher("service", "backend"),), at, at + timedelta(hours=1))
+    await engine.silence(silence)
+    async with asyncio.TaskGroup() as group, database.transaction() as c:
+        # A desk's turn has read the silences, and is slow to commit what it decided.
+        await silences.hold(c)
+        ending = group.create_task(engine.unsilence("s1"))
+        await asyncio.sleep(0.3)
+        assert not ending.done()
+        muted = AlertRecord(now_signal(severity="P1"), firing=True, muted_by="s1")
+        await alerts.put(c, "backend", [muted], at)
+    assert ending.result()
+    [incident] = await all_incidents(database)
+    assert incident.service == "backend"
+
+
+async def test_two_senders_with_two_starts_cost_one_turn(database):
+    engine = engine_on(database)
+    first = now_signal(severity="P2")
+    second = replace(first, starts_at=first.starts_at + timedelta(seconds=7))
+    async with running(engine):
+        for sent in (first, second):
+            await engine.receive(batch(sent))
+        await eventually(lambda: all_incidents(database))
+        for sent in (first, second, first):
+            await engine.receive(batch(sent))
+            async with database.reading() as c:
+                assert await inbox.waiting_streams(c) == []
+
+
+async def test_what_keeps_firing_stays_with_what_a_person_resolved(database):
+    engine = engine_on(database)
+    fires = now_signal(severity="P2")
+    again = replace(fires, starts_at=fires.starts_at + timedelta(milliseconds=1))
+    await engine.receive(batch(fires))
+    async with running(engine):
+        [incident] = await eventually(lambda: all_incidents(database))
+        assert await engine.act(incident.id, ResolvedByPerson("Ona")) == ""
+        other = engine_on(database)  # It remembers nothing, so that the desk decides.
+        await other.receive(batch(again))
+
+        async def all_decided():
+            async with database.reading() as c:
+                return not await inbox.waiting_streams(c)
+
+        await eventually(all_decided)
+        assert len(await all_incidents(database)) == 1
+        await other.receive(batch(replace(fires, starts_at=CLOCK.now())))
+
+        async def another_opened():
+            return len(await all_incidents(database)) == 2
+
+        assert await eventually(another_opened)
+
+
+async def test_an_incident_keeps_its_revision_although_a_person_came_first(database):
+    engine = engine_on(database)
+    await engine.receive(batch(now_signal(severity="P2")))
+    [stream] = await engine_turn(engine, "desk/backend")
+    declared = IncidentDeclared("All is slow", "Ona")
+    async with database.transaction() as c:
+        await inbox.append(c, [("desk/backend", declared)])
+    assert await engine_turn(engine, "desk/backend") == (stream,)
+    await engine_turn(engine, stream)
+    [incident] = await all_incidents(database)
+    assert (incident.title, incident.revision) == ("All is slow", POLICY.revision)
+
+
+async def engine_turn(engine, stream):
+    return (await engine._turns.run(stream)).woke  # One turn and no more is the point.
 
 
 async def test_a_rejected_member_is_kept_with_its_bytes_and_the_rest_goes_on(database):

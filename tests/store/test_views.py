@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -147,13 +148,32 @@ async def test_an_expired_silence_is_over_at_once_and_only_once(database: Databa
 async def test_each_turn_of_a_silence_is_told_once(database: Database) -> None:
     async with database.transaction() as c:
         await silences.put(c, silence())
+        assert not await silences.has_turned(c, AT - HOUR)
         assert await silences.turned(c, AT - HOUR) == []
+        assert await silences.has_turned(c, AT)
         assert await silences.turned(c, AT) == ["s1"]
+        assert not await silences.has_turned(c, AT)
         assert await silences.turned(c, AT) == []
         await silences.put(c, silence())
         assert await silences.turned(c, AT) == ["s1"]
         assert await silences.turned(c, AT + HOUR) == ["s1"]
         assert await silences.turned(c, AT + 2 * HOUR) == []
+
+
+async def test_a_silence_turns_when_nobody_holds_them_any_more(database: Database) -> None:
+    async def turn() -> None:
+        async with database.transaction() as c:
+            await silences.begin_turning(c)
+
+    async with asyncio.TaskGroup() as group:
+        async with database.transaction() as one, database.transaction() as other:
+            await silences.hold(one)
+            await silences.hold(other)
+            turning = group.create_task(turn())
+            await asyncio.sleep(0.1)
+            assert not turning.done()
+        async with asyncio.timeout(5):
+            await turning
 
 
 async def test_a_revision_keeps_its_policy_and_its_words(database: Database) -> None:

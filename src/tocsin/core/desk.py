@@ -39,18 +39,13 @@ def service_of(signal: Signal, tuning: Tuning) -> str:
     return f"unknown/{signal.title}"
 
 
-def may_open(state: DeskState) -> bool:
-    """Say whether the next input could open an incident, so that a fresh id must be at hand."""
-    return state.incident is None
-
-
 def decide_desk(  # noqa: C901 - a case for each input, a line or two for each case
     revision: str, state: DeskState, received: DeskInput, surroundings: Surroundings, at: datetime
 ) -> Decision:
     """Return what a desk makes of one input.
 
-    ``revision`` names the runbook in force, which an incident opened now keeps.
-    ``surroundings.fresh_incident_id`` must be set where ``may_open`` says so.
+    ``revision`` names the runbook in force, which an incident opened now keeps. Where none is open
+    ``surroundings.fresh_incident_id`` must be set, though few inputs use it.
     """
     turn = _Turn(revision, state, surroundings, at)
     match received:
@@ -204,7 +199,7 @@ class _Turn:
         )
 
     def _fresh_id(self) -> str:
-        assert self.surroundings.fresh_incident_id, "may_open() says when an id must be at hand"
+        assert self.surroundings.fresh_incident_id, "one must be at hand where none is open"
         return self.surroundings.fresh_incident_id
 
 

@@ -8,6 +8,7 @@ found: it is the reason that a crash costs seconds and never a page.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import defaultdict
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -16,7 +17,14 @@ import structlog
 
 from tocsin.core.inputs import AlertLapsed, SilencesChanged, TimerFired
 from tocsin.engine.intake import Intake
-from tocsin.engine.turn import DeskHeader, Outcome, Turns, desk_stream, incident_stream
+from tocsin.engine.turn import (
+    BATCH_MAX,
+    DeskHeader,
+    Outcome,
+    Turns,
+    desk_stream,
+    incident_stream,
+)
 from tocsin.store import (
     alerts,
     deliveries,
@@ -32,6 +40,7 @@ from tocsin.store.database import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from datetime import datetime
 
     from tocsin.base.clock import Clock
     from tocsin.core.inputs import IncidentDeclared, IncidentInput, Input
@@ -44,8 +53,13 @@ if TYPE_CHECKING:
 _log = structlog.get_logger("tocsin.engine")
 
 POLL_S = 1.0
+# Everything taken in is announced, to us too; in a storm one look for many announcements will do.
+LOOK_AGAIN_S = 0.02
 SWEEP_S = 15.0
 STREAMS_AT_ONCE_MAX = 4
+STRANDED_AT_ONCE_MAX = 20
+# A stream whose own state cannot be read is looked at again after this; the others go on.
+BROKEN_REST_S = 60.0
 ACT_WAIT_S_MAX = 10.0
 INBOX_KEPT_S = 3600
 # An alert lapses only when it was not re-sent for a full period and five minutes more; after our
@@ -72,8 +86,12 @@ class Engine:
         self._intake = Intake(database, tuning)
         self._turns = Turns(database, book, directory, tuning)
         self._wake = asyncio.Event()
+        self._look = asyncio.Event()
         self._ready: dict[str, None] = {}
-        self._started_at = clock.now()
+        self._busy: set[str] = set()
+        self._limits: dict[str, int] = {}
+        self._rests_until: dict[str, datetime] = {}
+        self._reached_since = clock.now()
 
     # -- What a request asks for -------------------------------------------------------------------
 
@@ -91,7 +109,7 @@ class Engine:
         assert desk.state is not None, "a declaration opens an incident or joins the open one"
         incident = decode(desk.state, DeskHeader).incident
         assert incident is not None
-        await self._drain(incident_stream(incident))
+        await self._settle(incident_stream(incident), wait=True)
         return incident
 
     async def act(self, incident: str, input: IncidentInput) -> str:  # noqa: A002 - the domain's word
@@ -115,23 +133,31 @@ class Engine:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run turns, jobs and sweeps until ``stop`` is set."""
-        handlers: dict[str, Callable[[str], Awaitable[None]]] = {
-            "timer": self.fire,
-            "delivery": self._deliver,
-        }
+        timers_only: dict[str, Callable[[str], Awaitable[None]]] = {"timer": self.fire}
+        deliveries_only: dict[str, Callable[[str], Awaitable[None]]] = {"delivery": self._deliver}
         async with asyncio.TaskGroup() as group:
-            group.create_task(jobs.run(self._database.url, handlers, stop))
+            # Two queues, so that channels that do not answer never hold up an escalation.
+            group.create_task(jobs.run(self._database.url, timers_only, stop))
+            group.create_task(jobs.run(self._database.url, deliveries_only, stop))
             group.create_task(self._work(stop))
             group.create_task(self._sweep(stop))
-            listening = group.create_task(self._listen())
+            endless = [
+                group.create_task(self._listen()),
+                group.create_task(self._find_stranded(stop)),
+            ]
             await stop.wait()
-            self._wake.set()
-            listening.cancel()
+            self.wake()
+            # A delivery cut off here is sent again after its lease, under the same key.
+            for task in endless:
+                task.cancel()
 
     def wake(self, names: Iterable[str] = ()) -> None:
         """Say that streams have work; without names, look which have."""
-        self._ready.update(dict.fromkeys(names))
+        woken = dict.fromkeys(names)
+        self._ready.update(woken)
         self._wake.set()
+        if not woken:
+            self._look.set()
 
     async def fire(self, payload: str) -> None:
         """Turn a due timer into an input of its stream. A timer that is gone does nothing."""
@@ -141,7 +167,7 @@ class Engine:
             if due_at is None:
                 return
             await inbox.append(connection, [(stream, TimerFired(name, due_at))])
-        await self._drain(stream)
+        await self._settle(stream)
 
     async def _deliver(self, delivery: str) -> None:
         """Make one attempt; a bug in an integration ends this attempt and nothing else."""
@@ -160,7 +186,7 @@ class Engine:
         try:
             async with asyncio.timeout(ACT_WAIT_S_MAX):
                 while True:
-                    await self._drain(stream, wait=True)
+                    await self._settle(stream, wait=True)
                     async with self._database.reading() as connection:
                         refusal = await inbox.outcome(connection, number)
                     if refusal is not None:
@@ -172,74 +198,101 @@ class Engine:
                 "The database is slow: what you did is kept and will be decided soon."
             ) from None
 
-    async def _drain(self, stream: str, *, wait: bool = False) -> None:
-        """Run a stream until nothing waits for it; streams it told come next."""
-        queue = {stream: None}
-        while queue:
-            name = next(iter(queue))
+    async def _settle(self, stream: str, *, wait: bool = False) -> None:
+        """Run one turn of a stream and one of each that it told; what is left, the workers do.
+
+        One turn is enough: people's inputs go first, and a storm would keep this from returning.
+        """
+        told = [stream]
+        for name in told:
             outcome = await self._run_turn(name, wait=wait and name == stream)
-            if outcome.decided == 0:
-                del queue[name]
-            queue.update(dict.fromkeys(outcome.woke))
+            told += [other for other in outcome.woke if other not in told]
+            if outcome.decided or name in self._limits:
+                self.wake([name])
 
     async def _run_turn(self, stream: str, *, wait: bool = False) -> Outcome:
+        rests_until = self._rests_until.get(stream)
+        if rests_until is not None and self._clock.now() < rests_until:
+            return Outcome()
+        limit = self._limits.get(stream, BATCH_MAX)
+        taken: list[int] = []
         try:
-            return await self._turns.run(stream, wait=wait)
+            outcome = await self._turns.run(stream, limit=limit, wait=wait, taken=taken)
         except Unavailable:
             raise
-        except Exception:  # noqa: BLE001 - the supervisor: see the comment
+        except Exception as error:  # noqa: BLE001 - the supervisor: see the comment
             # A bug of ours met an input. The one broad except of the engine: find the input by
-            # deciding one at a time, put it aside with its bytes, and let its siblings go on.
-            _log.exception("turn failed", stream=stream)
-            return await self._one_at_a_time(stream)
+            # halving, put it aside with its bytes, and let its siblings go on.
+            _log.exception("turn failed", stream=stream, inputs=len(taken))
+            await self._isolate(stream, taken, error)
+            return Outcome()
+        self._rests_until.pop(stream, None)
+        if stream in self._limits and outcome.decided:
+            self._limits[stream] = limit * 2
+            if limit * 2 >= BATCH_MAX:
+                del self._limits[stream]
+        return outcome
 
-    async def _one_at_a_time(self, stream: str) -> Outcome:
-        try:
-            return await self._turns.run(stream, limit=1, wait=True)
-        except Unavailable:
-            raise
-        except Exception as error:  # noqa: BLE001 - the supervisor, as above
-            _log.exception("input put aside", stream=stream)
+    async def _isolate(self, stream: str, taken: Sequence[int], error: Exception) -> None:
+        if not taken:
+            # No input is to blame: the stream cannot be read. Its inputs wait for a person.
+            rest = timedelta(seconds=BROKEN_REST_S)
+            self._rests_until[stream] = self._clock.now() + rest
+            return
+        self._limits[stream] = max(1, len(taken) // 2)
+        if len(taken) == 1:
+            _log.error("input put aside", stream=stream, input=taken[0])
             async with self._database.transaction() as connection:
-                await streams.claim(connection, stream, wait=True)
-                waiting = await inbox.take(connection, stream, 1)
-                for item in waiting:
-                    await inbox.put_aside(connection, item.id, f"{type(error).__name__}: {error}")
-            return await self._turns.run(stream, limit=1, wait=True)
+                await inbox.put_aside(connection, taken[0], f"{type(error).__name__}: {error}")
 
     async def _work(self, stop: asyncio.Event) -> None:
-        """Run whatever waits: at once when woken, and every second in case a wake-up was lost."""
+        """Run whatever waits until ``stop`` is set and somebody says ``wake``."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._look_for_work(stop))
+            for _ in range(STREAMS_AT_ONCE_MAX):
+                group.create_task(self._turn_after_turn(stop))
+
+    async def _turn_after_turn(self, stop: asyncio.Event) -> None:
+        """Run a turn of whatever stream has waited longest for one. Several of these run at once.
+
+        A stream that has more to decide goes to the end of the line, so that a storm at one desk
+        keeps neither its own incident nor other desks waiting.
+        """
         while not stop.is_set():
+            name = next((name for name in self._ready if name not in self._busy), None)
+            if name is None:
+                self._wake.clear()
+                await self._wake.wait()
+                continue
+            del self._ready[name]
+            self._busy.add(name)
             try:
-                async with asyncio.timeout(POLL_S):
-                    await self._wake.wait()
-            except TimeoutError:
-                self._wake.set()
-            look = not self._ready
-            self._wake.clear()
-            names, self._ready = list(self._ready), {}
-            try:
-                if look:
-                    async with self._database.reading() as connection:
-                        names = await inbox.waiting_streams(connection)
-                await self._drain_all(names)
+                outcome = await self._run_turn(name)
             except Unavailable as error:
+                # Its inputs are in the inbox, where the next look finds them.
                 _log.warning("waiting for the database", why=str(error))
                 await asyncio.sleep(POLL_S)
+                continue
+            finally:
+                self._busy.discard(name)
+            if outcome.decided or name in self._limits:
+                self.wake([*outcome.woke, name])
 
-    async def _drain_all(self, names: Sequence[str]) -> None:
-        gate = asyncio.Semaphore(STREAMS_AT_ONCE_MAX)
-
-        async def one(name: str) -> None:
-            async with gate:
-                await self._drain(name)
-
-        try:
-            async with asyncio.TaskGroup() as group:
-                for name in names:
-                    group.create_task(one(name))
-        except* Unavailable as lost:
-            raise lost.exceptions[0] from None
+    async def _look_for_work(self, stop: asyncio.Event) -> None:
+        """Look which streams have work: when asked, and every second in case nobody said so."""
+        while not stop.is_set():
+            self._look.clear()
+            try:
+                async with self._database.reading() as connection:
+                    names = await inbox.waiting_streams(connection)
+                if names:
+                    self.wake(names)
+            except Unavailable as error:
+                _log.warning("waiting for the database", why=str(error))
+            await asyncio.sleep(LOOK_AGAIN_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(POLL_S):
+                    await self._look.wait()
 
     async def _listen(self) -> None:
         """Wake up when another process took in something."""
@@ -260,28 +313,47 @@ class Engine:
                 if rounds % int(SWEEP_S / POLL_S) == 0:
                     await self.audit()
             except Unavailable as error:
+                # While the database was away nobody could tell us that an alert still fires.
+                self._reached_since = self._clock.now()
                 _log.warning("sweep waits for the database", why=str(error))
             rounds += 1
-            try:
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(POLL_S):
                     await stop.wait()
-            except TimeoutError:
-                continue
 
     async def audit(self) -> None:
-        """Do once what the sweep does: everything due that has no live job is done now."""
+        """Do once what the sweep does: every timer that is due and has no live job fires now."""
         async with self._database.reading() as connection:
             due = await timers.due(connection)
-            stranded = await deliveries.stranded(connection)
         for stream, name in due:
             await self.fire(f"{stream}\n{name}")
-        for delivery in stranded:
-            await self._deliver(delivery)
-        if self._clock.now() - self._started_at > timedelta(seconds=LAPSE_GRACE_S):
+        if self._clock.now() - self._reached_since > timedelta(seconds=LAPSE_GRACE_S):
             await self._lapse()
         async with self._database.transaction() as connection:
             await inbox.prune(connection, INBOX_KEPT_S)
         self.wake()
+
+    async def _find_stranded(self, stop: asyncio.Event) -> None:
+        """Deliver what is due and has no live job, apart from the sweep: channels may be slow."""
+        gate = asyncio.Semaphore(STRANDED_AT_ONCE_MAX)
+
+        async def deliver(delivery: str) -> None:
+            async with gate:
+                try:
+                    await self._deliver(delivery)
+                except Unavailable as error:
+                    _log.warning("a delivery waits for the database", why=str(error))
+
+        while not stop.is_set():
+            try:
+                async with self._database.reading() as connection:
+                    stranded = await deliveries.stranded(connection)
+                async with asyncio.TaskGroup() as group:
+                    for delivery in stranded:
+                        group.create_task(deliver(delivery))
+            except Unavailable as error:
+                _log.warning("deliveries wait for the database", why=str(error))
+            await asyncio.sleep(SWEEP_S)
 
     async def _lapse(self) -> None:
         async with self._database.transaction() as connection:
@@ -296,11 +368,13 @@ class Engine:
 
     async def _silences_turned(self) -> None:
         """Let desks look again at every firing alert that a changed silence concerns."""
+        async with self._database.reading() as connection:
+            if not await silences.has_turned(connection, await self._database.now(connection)):
+                return
         async with self._database.transaction() as connection:
+            await silences.begin_turning(connection)
             at = await self._database.now(connection)
             turned = set(await silences.turned(connection, at))
-            if not turned:
-                return
             changed = [
                 row.silence for row in await silences.find(connection) if row.silence.id in turned
             ]
@@ -314,4 +388,4 @@ class Engine:
                 connection, [(s, SilencesChanged(tuple(f))) for s, f in concerned.items()]
             )
         for stream in concerned:
-            await self._drain(stream)
+            await self._settle(stream)

@@ -1,8 +1,8 @@
 """Intake: what is new is made durable; what is only repeated costs a look-up.
 
 Prometheus re-sends every firing alert about once a minute, so a storm is mostly repeats. Per
-fingerprint we keep what is already durable. *Unchanged* is the same key, start and firing state;
-the end that moves on with every re-send is written through lazily, in batches. The memory is a
+fingerprint we keep what is already durable. *Unchanged* is the same key and firing state, and no
+later start (of two Prometheus servers that watch the same, each has its own start); the end that moves on with every re-send is written through lazily, in batches. The memory is a
 hint: when it is lost, the desk finds the repeat by itself.
 """
 
@@ -53,7 +53,7 @@ class Intake:
         if not fresh and not batch.rejected:
             return ()
         inputs = [
-            (desk_stream(service_of(signal, self._tuning)), SignalReceived(signal))
+            (desk_stream(service_of(signal, self._tuning)), SignalReceived(signal, at))
             for signal in fresh
         ]
         set_aside = [(batch.source, batch.key, r.raw, r.why) for r in batch.rejected]
@@ -89,7 +89,8 @@ class Intake:
     def _is_unchanged(self, signal: Signal, at: datetime) -> bool:
         if signal.source == REPORT or not signal.is_firing(at):
             return False
-        return self._durable.get(signal.fingerprint) == (signal.key, signal.starts_at)
+        known = self._durable.get(signal.fingerprint)
+        return known is not None and known[0] == signal.key and signal.starts_at <= known[1]
 
     def _remember(self, signal: Signal, at: datetime) -> None:
         if signal.source == REPORT or not signal.is_firing(at):

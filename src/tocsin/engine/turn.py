@@ -6,6 +6,7 @@ dies before the commit nothing happened, and the inputs still wait.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -13,13 +14,13 @@ from msgspec.structs import replace
 
 from tocsin.core.desk import decide_desk
 from tocsin.core.effects import SendNotice, SendPage, TellDesk, TellIncident
+from tocsin.core.events import DeskOpened
 from tocsin.core.evolve import evolve, evolve_desk
 from tocsin.core.incident import decide, new_incident
 from tocsin.core.inputs import (
     AlertLapsed,
     AlertTold,
     DeclarationTold,
-    IncidentDeclared,
     SignalReceived,
     SilencesChanged,
 )
@@ -28,6 +29,7 @@ from tocsin.core.surroundings import Surroundings
 from tocsin.core.timers import timers_of
 from tocsin.store import (
     alerts,
+    codec,
     deliveries,
     inbox,
     incidents,
@@ -40,8 +42,8 @@ from tocsin.store import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
+    from tocsin.core.decision import Decision
     from tocsin.core.effects import Effect
     from tocsin.core.events import Event
     from tocsin.core.inputs import DeskInput, IncidentInput, Input
@@ -53,13 +55,14 @@ if TYPE_CHECKING:
 BATCH_MAX = 500
 DESK = "desk/"
 INCIDENT = "incident/"
-_OPENERS = (SignalReceived, SilencesChanged, IncidentDeclared)
+_UNNUMBERED = "INC-?"
 
 
 class DeskHeader(msgspec.Struct, frozen=True):
     """What of a desk is kept as state; its alerts are rows."""
 
     incident: str | None = None
+    closed_at: datetime | None = None
 
 
 class Outcome(msgspec.Struct):
@@ -91,29 +94,42 @@ class Turns:
         self._directory = directory
         self._tuning = tuning
 
-    async def run(self, stream: str, *, limit: int = BATCH_MAX, wait: bool = False) -> Outcome:
+    async def run(
+        self,
+        stream: str,
+        *,
+        limit: int = BATCH_MAX,
+        wait: bool = False,
+        taken: list[int] | None = None,
+    ) -> Outcome:
         """Run one turn of a stream; without ``wait``, do nothing where another process has it.
 
-        Raises store.Unavailable when the database goes away: then nothing of the turn happened.
+        ``taken`` is given the ids of the inputs that the turn took, for the case that it fails. It
+        stays empty where the stream itself cannot be read. Raises store.Unavailable when the
+        database goes away: then nothing of the turn happened.
         """
         async with self._database.transaction() as connection:
+            is_desk = stream.startswith(DESK)
+            if is_desk:
+                await silences.hold(connection)
             claimed = await streams.claim(connection, stream, wait=wait)
             if claimed is None:
-                return Outcome()
-            waiting = await inbox.take(connection, stream, limit)
-            if not waiting:
                 return Outcome()
             at = await self._database.now(connection)
             surroundings = Surroundings(
                 directory=self._directory,
                 tuning=self._tuning,
-                silences=await silences.active(connection, at),
+                silences=await silences.active(connection, at) if is_desk else (),
             )
-            if stream.startswith(DESK):
-                turn: _DeskTurn | _IncidentTurn = _DeskTurn(self._book, stream, surroundings, at)
-            else:
-                turn = _IncidentTurn(self._book, stream, surroundings, at)
-            await turn.load(connection, claimed.state, [w.input for w in waiting])
+            kind = _DeskTurn if is_desk else _IncidentTurn
+            turn = kind(self._book, stream, surroundings, at)
+            turn.restore(claimed.state)
+            waiting = await inbox.take(connection, stream, limit)
+            if not waiting:
+                return Outcome()
+            if taken is not None:
+                taken.extend(item.id for item in waiting)
+            await turn.load(connection, [item.input for item in waiting])
             refusals: dict[int, str] = {}
             for item in waiting:
                 refusals[item.id] = await turn.decide(connection, item)
@@ -136,40 +152,41 @@ class _DeskTurn:
         self.effects: list[Effect] = []
         self._changed: set[str] = set()
 
-    async def load(
-        self, connection: Connection, state: bytes | None, inputs: Sequence[Input]
-    ) -> None:
-        header = msgspec.json.decode(state, type=DeskHeader) if state else DeskHeader()
+    def restore(self, state: bytes | None) -> None:
+        header = codec.decode(state, DeskHeader) if state else DeskHeader()
+        self.state = replace(self.state, incident=header.incident, closed_at=header.closed_at)
+
+    async def load(self, connection: Connection, inputs: Sequence[Input]) -> None:
         concerned = list(dict.fromkeys(f for received in inputs for f in _fingerprints(received)))
         records = await alerts.load(connection, concerned) if concerned else {}
-        self.state = replace(self.state, incident=header.incident, alerts=records)
+        self.state = replace(self.state, alerts=records)
 
     async def decide(self, connection: Connection, item: Waiting) -> str:
         received: DeskInput = item.input  # type: ignore[assignment] # a desk stream takes no other
-        needs_id = self.state.incident is None and isinstance(received, _OPENERS)
-        if needs_id and not self.surroundings.fresh_incident_id:
-            fresh = await incidents.next_id(connection)
-            self.surroundings = replace(self.surroundings, fresh_incident_id=fresh)
-        revision = self.book.current.policy.revision
-        decision = decide_desk(revision, self.state, received, self.surroundings, self.at)
+        decision = self._decide(received, _UNNUMBERED)
+        if DeskOpened(_UNNUMBERED) in decision.events:
+            # Deciding is pure, so a number is taken only where one is used: people see no gaps.
+            decision = self._decide(received, await incidents.next_id(connection))
         for event in decision.events:
-            before = self.state
-            self.state = evolve_desk(before, event)  # type: ignore[arg-type] # a desk emits only its own
+            self.state = evolve_desk(self.state, event)  # type: ignore[arg-type] # a desk emits only its own
             self.events.append((event, self.at))
-            if self.state.incident not in (None, before.incident):
-                self.surroundings = replace(self.surroundings, fresh_incident_id="")
         self._changed.update(
             event.signal.fingerprint for event in decision.events if hasattr(event, "signal")
         )
         self.effects.extend(decision.effects)
         return decision.refusal
 
+    def _decide(self, received: DeskInput, fresh: str) -> Decision:
+        surroundings = replace(self.surroundings, fresh_incident_id=fresh)
+        revision = self.book.current.policy.revision
+        return decide_desk(revision, self.state, received, surroundings, self.at)
+
     async def save(self, connection: Connection, seq: int) -> None:
         if not self.events:
             return
         revision = self.book.current.policy.revision
         await journal.append(connection, self.stream, seq + 1, self.events, revision)
-        header = msgspec.json.encode(DeskHeader(self.state.incident))
+        header = codec.encode(DeskHeader(self.state.incident, self.state.closed_at))
         await streams.save(connection, self.stream, seq + len(self.events), header)
         changed = [self.state.alerts[fingerprint] for fingerprint in self._changed]
         await alerts.put(connection, self.state.service, changed, self.at)
@@ -188,11 +205,12 @@ class _IncidentTurn:
         self.events: list[tuple[Event, datetime]] = []
         self.effects: list[Effect] = []
 
-    async def load(
-        self, connection: Connection, state: bytes | None, inputs: Sequence[Input]
-    ) -> None:
+    def restore(self, state: bytes | None) -> None:
         if state:
-            self.state = msgspec.json.decode(state, type=IncidentState)
+            self.state = codec.decode(state, IncidentState)
+
+    async def load(self, connection: Connection, inputs: Sequence[Input]) -> None:
+        """Load nothing more: an incident is one state."""
 
     async def decide(self, connection: Connection, item: Waiting) -> str:
         received: IncidentInput = item.input  # type: ignore[assignment] # an incident takes no other
@@ -217,7 +235,7 @@ class _IncidentTurn:
         level = policy.severity(self.state.severity)
         rank = level.rank if level else len(policy.severities)
         await journal.append(connection, self.stream, seq + 1, self.events, self.state.revision)
-        state = msgspec.json.encode(self.state)
+        state = codec.encode(self.state)
         await streams.save(connection, self.stream, seq + len(self.events), state)
         await incidents.put(connection, self.state, rank)
         await live.announce(connection, self.stream)

@@ -65,6 +65,27 @@ async def expire(c: Connection, id: str, at: datetime) -> bool:  # noqa: A002 - 
     return True
 
 
+async def hold(c: Connection) -> None:
+    """Let no silence turn until the end of this transaction, which reads them.
+
+    Call it before anything else is locked. Turns of many desks hold them at once.
+    """
+    await c.execute(_SQL["hold"])
+
+
+async def has_turned(c: Connection, at: datetime) -> bool:
+    """Say whether ``turned`` would report any; it asks without waiting for anybody."""
+    return await c.fetchval(_SQL["has_turned"], codec.moment(at)) is True
+
+
+async def begin_turning(c: Connection) -> None:
+    """Wait for all who ``hold``, and keep others from it until the end of the transaction.
+
+    What they decided under the silences of before is visible then, so that no alert is missed.
+    """
+    await c.execute(_SQL["begin_turning"])
+
+
 async def turned(c: Connection, at: datetime) -> list[str]:
     """Return ids of silences that began, ended or were changed since the last call.
 

@@ -21,6 +21,25 @@ SELECT silence, updated_at FROM silences ORDER BY ends_at DESC, id;
 -- about: The silences in force at an instant.
 SELECT silence FROM silences WHERE starts_at <= $1 AND ends_at > $1 ORDER BY id;
 
+-- name: hold
+-- about: Read silences while none of them turns. Many can.
+SELECT pg_advisory_xact_lock_shared(hashtextextended('tocsin silences', 0));
+
+-- name: begin_turning
+-- about: Wait for those who hold silences; who comes later waits for us.
+SELECT pg_advisory_xact_lock(hashtextextended('tocsin silences', 0));
+
+-- name: has_turned
+-- about: Whether any silence is not as the desks last saw it.
+SELECT EXISTS (
+    SELECT FROM silences
+    WHERE seen <> 'expired' AND seen <> CASE
+        WHEN ends_at <= $1 THEN 'expired'
+        WHEN starts_at <= $1 THEN 'active'
+        ELSE 'pending'
+    END
+);
+
 -- name: turned
 -- about: Silences that are not as the desks last saw them. Looking marks them as seen.
 UPDATE silences s
