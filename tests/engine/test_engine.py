@@ -391,6 +391,29 @@ async def test_two_senders_with_two_starts_cost_one_turn(database):
                 assert await inbox.waiting_streams(c) == []
 
 
+async def test_what_another_process_saw_end_is_heard_again_here(database):
+    one, two = engine_on(database), engine_on(database)
+    fires = now_signal(severity="P2")
+    async with running(one, two):
+        await one.receive(batch(fires))
+        await eventually(lambda: all_incidents(database))
+        await two.receive(batch(replace(fires, ends_at=CLOCK.now())))
+
+        async def phases():
+            return {incident.phase for incident in await all_incidents(database)}
+
+        async def is_quiet():
+            return await phases() <= {Phase.MONITORING, Phase.RESOLVED}
+
+        await eventually(is_quiet)
+
+        async def sent_again_it_is_open():
+            await one.receive(batch(replace(fires, ends_at=CLOCK.now() + timedelta(minutes=4))))
+            return Phase.TRIGGERED in await phases()
+
+        await eventually(sent_again_it_is_open, 5)
+
+
 async def test_what_keeps_firing_stays_with_what_a_person_resolved(database):
     engine = engine_on(database)
     fires = now_signal(severity="P2")

@@ -82,7 +82,8 @@ async def test_a_repeat_moves_only_the_end(database: Database) -> None:
     async with database.transaction() as c:
         before = alert("f1", ends_at=AT)
         await alerts.put(c, "api", [before, alert("over", ends_at=AT, firing=False)], AT)
-        await alerts.touch(c, {"f1": AT + HOUR, "over": AT + HOUR, "gone": None}, AT + HOUR)
+        ends = {"f1": AT + HOUR, "over": AT + HOUR, "gone": None}
+        assert await alerts.touch(c, ends, AT + HOUR) == {"over", "gone"}
         loaded = await alerts.load(c, ["f1", "over"])
         assert loaded["f1"] == alert("f1", ends_at=AT + HOUR)
         assert loaded["over"].signal.ends_at == AT

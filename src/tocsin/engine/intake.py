@@ -80,11 +80,13 @@ class Intake:
         ends, self._ends = self._ends, {}
         try:
             async with self._database.transaction() as connection:
-                await alerts.touch(connection, ends, at)
+                mistaken = await alerts.touch(connection, ends, at)
         except BaseException:
             # Not written: put them back under what came meanwhile, and let the next round try.
             self._ends = {**ends, **self._ends}
             raise
+        # Another process saw them end, or go stale: the next repeat is news, and goes to the desk.
+        self.forget(mistaken)
 
     def _is_unchanged(self, signal: Signal, at: datetime) -> bool:
         if signal.source == REPORT or not signal.is_firing(at):

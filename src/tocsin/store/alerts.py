@@ -59,21 +59,24 @@ async def put(c: Connection, service: str, records: Sequence[AlertRecord], at: d
     )
 
 
-async def touch(c: Connection, ends: Mapping[str, datetime | None], at: datetime) -> None:
+async def touch(c: Connection, ends: Mapping[str, datetime | None], at: datetime) -> frozenset[str]:
     """Move the ends of alerts whose repeats changed nothing else, by fingerprint.
 
-    Alerts that are over, stale or unknown by now stay as they are: their repeat was news, and
-    reached the desk.
+    Alerts that are over, stale or unknown by now stay as they are, and are returned: whoever took
+    their repeat for nothing new was mistaken.
     """
-    if ends:
-        keys = sorted(ends)
-        moments = (ends[key] for key in keys)
-        await c.execute(
-            _SQL["touch"],
-            codec.moment(at),
-            [codec.key(key) for key in keys],
-            [None if moment is None else codec.moment(moment) for moment in moments],
-        )
+    if not ends:
+        return frozenset()
+    keys = sorted(ends)
+    moments = (ends[key] for key in keys)
+    rows = await c.fetch(
+        _SQL["touch"],
+        codec.moment(at),
+        [codec.key(key) for key in keys],
+        [None if moment is None else codec.moment(moment) for moment in moments],
+    )
+    moved = {row["fingerprint"] for row in rows}
+    return frozenset(key for key in keys if codec.key(key) not in moved)
 
 
 async def lapsed(c: Connection, grace_s: float, limit: int = 500) -> list[Lapsed]:

@@ -18,7 +18,8 @@ ON CONFLICT (fingerprint) DO UPDATE SET
 UPDATE alerts a
 SET ends_at = t.ends_at, updated_at = $1
 FROM unnest($2::text[], $3::timestamptz[]) AS t (fingerprint, ends_at)
-WHERE a.fingerprint = t.fingerprint AND a.firing AND NOT a.stale;
+WHERE a.fingerprint = t.fingerprint AND a.firing AND NOT a.stale
+RETURNING a.fingerprint;
 
 -- name: lapsed
 -- about: Firing alerts that were not sent again in time, the longest overdue first.
