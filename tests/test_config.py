@@ -137,6 +137,12 @@ def test_a_mistake_is_named_with_its_place(written, text, says):
     assert says in str(caught.value)
 
 
+def test_a_mistake_is_looked_for_in_its_own_table(written):
+    with pytest.raises(ConfigError) as caught:
+        load(written("[people.ona]\nname = 'Ona'\n\n[email]\nname = 'x'\n"), {})
+    assert "tocsin.toml:5: email.name is not a setting" in str(caught.value)
+
+
 def test_all_mistakes_are_listed_at_once(written):
     with pytest.raises(ConfigError) as caught:
         load(written("[people.ona]\nphone = '1'\n[nonsense]\n[roles]\nCTO = ['x']\n"), {})

@@ -21,8 +21,9 @@ import uvicorn
 import tocsin.core
 import tocsin.runbook
 from tocsin import __version__
+from tocsin.base.source import Source
 from tocsin.config import Unreadable, read_runbook
-from tocsin.core.policy import Level
+from tocsin.core.policy import Finding, Level
 from tocsin.engine.book import Book
 from tocsin.engine.courier import Courier
 from tocsin.engine.engine import Engine
@@ -353,34 +354,50 @@ async def _watch(
 ) -> None:
     """Compile the runbook again when its files change; with errors the old one stays in force."""
     seen = _fingerprint(plan.runbook)
+    settings_seen = _fingerprint(plan.settings.path) if plan.settings.path else ()
     while not stop.is_set():
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(RUNBOOK_POLL_S):
                 await stop.wait()
+        if plan.settings.path and _fingerprint(plan.settings.path) != settings_seen:
+            settings_seen = _fingerprint(plan.settings.path)
+            _log.warning("settings changed; they are read at the next start")
         now = _fingerprint(plan.runbook)
         if now == seen:
             continue
         try:
             # In a thread: requests are answered while a long runbook compiles.
-            compiled = await asyncio.to_thread(_compile_again, plan)
+            compiled = await asyncio.to_thread(_compile_again, plan, book.current)
             in_force = await book.offer(compiled, database, clock.now())
             async with database.transaction() as connection:
                 await live.announce(connection, "runbook")
-        except Unreadable as error:
-            _log.warning("runbook cannot be read; the old one stays in force", why=str(error))
         except Unavailable as error:
             _log.warning("runbook waits for the database", why=str(error))
             continue
+        if in_force:
+            _log.info("runbook in force", revision=book.current.policy.revision[:12])
         else:
-            if in_force:
-                _log.info("runbook in force", revision=book.current.policy.revision[:12])
-            else:
-                _log.warning("runbook has errors; the old one stays in force")
+            errors = [f for f in compiled.findings if f.level is Level.ERROR]
+            said = [f"{f.source}:{f.column} {f.code} {f.message}" for f in errors]
+            _log.warning("runbook has errors; the old one stays in force", errors=said[:5])
         seen = now
 
 
-def _compile_again(plan: Plan) -> Compiled:
-    return _shortened(compile_runbook(read_runbook(plan.runbook)), plan.shorten_by)
+def _compile_again(plan: Plan, in_force: Compiled) -> Compiled:
+    """Compile the files as they are now; files that cannot be read are an error like any other."""
+    try:
+        documents = read_runbook(plan.runbook)
+    except Unreadable as error:
+        finding = Finding(
+            "T159",
+            Level.ERROR,
+            Source(str(plan.runbook), 1),
+            1,
+            str(error),
+            "Put it back; until then the revision in force stays.",
+        )
+        return msgspec.structs.replace(in_force, findings=(finding,))
+    return _shortened(compile_runbook(documents), plan.shorten_by)
 
 
 def _fingerprint(runbook: Path) -> tuple[tuple[str, int, int], ...]:

@@ -404,8 +404,22 @@ class _Reader:
                 self.fault(place, f"is not a setting{_suggest(key, known)}", key)
 
     def fault(self, where: str, message: str, needle: str) -> None:
-        number = next((i for i, line in enumerate(self.lines, 1) if needle in line), 1)
-        self.mistakes.append(f"{self.path}:{number}: {where} {message}")
+        self.mistakes.append(f"{self.path}:{self.line_of(where, needle)}: {where} {message}")
+
+    def line_of(self, where: str, needle: str) -> int:
+        """Return the line where a setting stands: inside its own table, else the first mention."""
+        table = ""
+        mentions = []
+        for number, line in enumerate(self.lines, 1):
+            header = line.strip()
+            if header.startswith("["):
+                table = header.strip("[] ").replace('"', "").replace("'", "")
+            if needle not in line:
+                continue
+            mentions.append(number)
+            if table and (where == table or where.startswith(f"{table}.")):
+                return number
+        return mentions[0] if mentions else 1
 
 
 def _suggest(word: str, known: Iterable[str]) -> str:

@@ -219,6 +219,22 @@ class TestEditing:
             assert "P7" in str(answer)
             assert server.api.get("/api/v1/runbook").json()["revision"] == old
 
+    def test_a_runbook_that_is_taken_away_is_missed_aloud(self, runbook, data):
+        with tocsin(runbook, data) as server:
+            before = server.api.get("/api/v1/runbook").json()
+            words = runbook.read_text()
+            runbook.unlink()
+            answer = wait_until(
+                lambda: server.api.get("/api/v1/runbook").json()["refused"], why="the refusal"
+            )
+            assert "there is no such file" in str(answer)
+            runbook.write_text(words)
+            wait_until(
+                lambda: server.api.get("/api/v1/runbook").json()["refused"] is None,
+                why="the runbook to be back",
+            )
+            assert server.api.get("/api/v1/runbook").json()["revision"] == before["revision"]
+
 
 def test_init_makes_something_that_check_and_serve_take(tmp_path, data):
     folder = tmp_path / "mine"

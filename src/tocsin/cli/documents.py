@@ -63,7 +63,9 @@ def register(app: typer.Typer, settings_of: SettingsOf | None = None) -> None:
 
     @app.command()
     def check(
-        runbook: Annotated[Path, typer.Argument(help="A Markdown file, or a folder of them.")],
+        runbook: Annotated[
+            Path, typer.Argument(help="A Markdown file, or a folder of them.", readable=False)
+        ],
         ledger: Annotated[
             bool, typer.Option("--ledger", help="Print the document, each line with its account.")
         ] = False,
@@ -84,7 +86,9 @@ def register(app: typer.Typer, settings_of: SettingsOf | None = None) -> None:
 
     @app.command("compile")
     def compile_(
-        runbook: Annotated[Path, typer.Argument(help="A Markdown file, or a folder of them.")],
+        runbook: Annotated[
+            Path, typer.Argument(help="A Markdown file, or a folder of them.", readable=False)
+        ],
         form: Annotated[
             JsonForm, typer.Option("--format", help="How to print it.")
         ] = JsonForm.JSON,

@@ -26,9 +26,12 @@ def register(app: typer.Typer) -> None:
 
 
 def serve(
-    runbook: Annotated[Path, typer.Option(help="A Markdown file, or a folder of them.")],
+    runbook: Annotated[
+        Path, typer.Option(help="A Markdown file, or a folder of them.", readable=False)
+    ],
     config: Annotated[
-        Path | None, typer.Option(help="Settings; default: tocsin.toml beside the runbook.")
+        Path | None,
+        typer.Option(help="Settings; default: tocsin.toml beside the runbook.", readable=False),
     ] = None,
     data: Annotated[Path, typer.Option(help="Where the database and the tokens live.")] = Path(
         "tocsin-data"
@@ -132,6 +135,11 @@ def banner(plan: Plan, server: Running) -> list[str]:
         lines.append(
             "  No tocsin.toml: pages appear in the app only. "
             "To reach people, put one beside the runbook: tocsin init shows how."
+        )
+    elif not plan.settings.public_url:
+        lines.append(
+            f"  Links in pages and mails begin with {server.url}: set [server] url in "
+            f"{plan.settings.path} to where people reach it."
         )
     lines.append("  Stop with Ctrl-C.")
     return lines

@@ -298,7 +298,7 @@ def _whole_findings(policy: Policy, readings: Sequence[_Reading]) -> list[Findin
             found.append(
                 finding(
                     "T105",
-                    "These documents explain alerts but page nobody.",
+                    "These documents explain alerts and say nobody to page; the on-call engineer is.",
                     "Add a process document with severity levels and an escalation path.",
                 )
             )
@@ -314,7 +314,7 @@ def _whole_findings(policy: Policy, readings: Sequence[_Reading]) -> list[Findin
         found.append(
             finding(
                 "T105",
-                "No escalation rule was found, so nobody is paged.",
+                "No escalation rule was found: the on-call engineer is paged at the start, nobody after.",
                 "Add a section \u201cEscalation\u201d that begins with who responds first.",
             )
         )
