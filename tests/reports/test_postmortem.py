@@ -104,3 +104,12 @@ def test_a_runbook_without_a_template_gets_ours():
     w = world()
     w.receive(signal(severity="P0"))
     assert "## 1. Summary" in written(w)
+
+
+def test_what_happened_on_another_day_carries_its_date():
+    w = world()
+    w.receive(signal(severity="P3"))
+    w.advance(at(24 * 60))
+    events = answer_to(draft(POLICY, w.incidents[INC], w.journal[INC], at(24 * 60)), "Key events")
+    assert "- 03:00:00 Opened by" in events
+    assert "- 2026-11-24 03:00:00 Paged" in events

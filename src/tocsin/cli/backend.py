@@ -17,6 +17,8 @@ from collections import defaultdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import StreamRequestHandler, ThreadingTCPServer
 
+UNTIL_EOF = "--until-eof"
+
 
 class Backend(BaseHTTPRequestHandler):
     """Answers as a service with one fault. All state is the class's: one backend a process."""
@@ -97,7 +99,12 @@ def main() -> None:
     sys.stdout.flush()
     # Ctrl-C at a terminal reaches the demo and this process alike; the demo ends us in its turn.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    server.serve_forever()
+    if UNTIL_EOF in sys.argv:
+        # The demo holds the other end: however it dies, this process does not outlive it.
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        sys.stdin.read()
+    else:
+        server.serve_forever()
 
 
 if __name__ == "__main__":

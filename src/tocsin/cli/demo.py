@@ -24,6 +24,7 @@ from rich.console import Console
 from rich.text import Text
 
 from tocsin.app import CannotStart, Plan, give_up_on_signal, running, stop_on_signal
+from tocsin.cli.backend import UNTIL_EOF
 from tocsin.cli.main import examples
 from tocsin.cli.serving import DEFAULT_LISTEN, configure_logging, plan_of
 from tocsin.config import Settings
@@ -352,7 +353,9 @@ def _is_free(listen: str) -> bool:
 async def _backend() -> AsyncIterator[tuple[str, int]]:
     """Run the backend process; yield its address and its mail port; end it afterwards."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tocsin.cli.backend", stdout=asyncio.subprocess.PIPE
+        *(sys.executable, "-m", "tocsin.cli.backend", UNTIL_EOF),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
     )
     try:
         assert process.stdout is not None  # it was asked for

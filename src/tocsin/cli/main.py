@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -44,6 +45,10 @@ client.register(app)
 
 def run() -> None:
     """Run the command line. An expected failure is one clear line and a non-zero exit."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that cannot show a quotation mark shows a question mark, and no traceback.
+            stream.reconfigure(errors="replace")
     try:
         app()
     except BrokenPipeError:

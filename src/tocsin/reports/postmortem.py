@@ -122,6 +122,12 @@ class _Draft:
                 lines += [f"### {title}", "", *(answer or [BLANK]), ""]
         return lines
 
+    def moment(self, at: datetime) -> str:
+        """Return the time of day, with the date where it is not that of the opening."""
+        opened_at = self.state.opened_at
+        same_day = opened_at is not None and opened_at.date() == at.date()
+        return f"{at:%H:%M:%S}" if same_day else f"{at:%Y-%m-%d %H:%M:%S}"
+
     # -- Answers -----------------------------------------------------------------------------------
 
     def what(self) -> list[str]:
@@ -197,12 +203,12 @@ class _Draft:
             words = f": “{_plain(entry.line.words)}”" if entry.line.words else ""
             sources = [entry.line.source, *entry.line.also] if entry.line.source else []
             cite = f" ({', '.join(f'L{source.line}' for source in sources)})" if sources else ""
-            lines.append(f"- {entry.at:%H:%M:%S} {_plain(entry.line.text)}{words}{cite}")
+            lines.append(f"- {self.moment(entry.at)} {_plain(entry.line.text)}{words}{cite}")
         return lines
 
     def cause(self) -> list[str]:
         notes = [
-            f"- {_plain(event.by)}, {at:%H:%M:%S}: “{_plain(event.text)}”"
+            f"- {_plain(event.by)}, {self.moment(at)}: “{_plain(event.text)}”"
             for at, event in self.recorded
             if isinstance(event, ev.NoteAdded) and _CAUSE_WORDS & concepts(event.text).keys()
         ]
@@ -212,7 +218,7 @@ class _Draft:
 
     def steps(self) -> list[str]:
         return [
-            f"- {entry.at:%H:%M:%S} {_plain(entry.line.text)}"
+            f"- {self.moment(entry.at)} {_plain(entry.line.text)}"
             + (f": “{_plain(entry.line.words)}”" if entry.line.words else "")
             for entry in narrate(self.recorded)
             if entry.line.kind == "people"
