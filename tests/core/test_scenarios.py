@@ -335,6 +335,15 @@ class TestMonitoring:
         w.act(INC, PhaseMoved("Ona", Phase.FIXING))
         assert pages(w)[-1] == (90, LEAD, "not_resolved", 193)
 
+    def test_a_declared_incident_that_a_person_monitors_resolves_when_it_stays_quiet(self):
+        w = world()
+        incident = w.declare("docs", IncidentDeclared("Pages are blank", "Ona", "P1"))
+        w.advance(at(10))
+        w.act(incident, PhaseMoved("Ona", Phase.MONITORING))
+        w.advance(at(25))
+        assert w.incidents[incident].phase is Phase.RESOLVED
+        assert [role for _, role, _, _ in pages(w)] == [ON_CALL]
+
     def test_expired_is_not_resolved(self):
         w = world()
         w.receive(signal(severity="P1", ends=at(4)))

@@ -564,7 +564,7 @@ class _Turn:
 
     def _watch_if_all_clear(self) -> None:
         """Begin the quiet window when nothing fires any more. Stale alerts count as firing."""
-        if not self.state.is_open or not self.state.alerts:
+        if not self.state.is_open:
             return
         if any(alert.firing for alert in self.state.alerts.values()):
             return

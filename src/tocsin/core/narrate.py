@@ -280,7 +280,7 @@ def _(event: ev.PersonUnreachable) -> Line:
 @_tell.register
 def _(event: ev.PageStopped) -> Line:
     role = say_roles((event.role,))
-    text = f"{event.name} is not asked any more: {event.level} does not reach the {role}"
+    text = f"{event.name} is not asked any more: {event.level} has not paged the {role} by now"
     return Line(text, AUTOMATIC, "check")
 
 

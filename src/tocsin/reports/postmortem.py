@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from tocsin.base.durations import say_duration
 from tocsin.base.source import Source
 from tocsin.core import events as ev
+from tocsin.core.events import GradedBecause
 from tocsin.core.messages import say_grade
 from tocsin.core.narrate import narrate
 from tocsin.core.policy import Postmortem, PostmortemPrompt, PostmortemSection
@@ -158,7 +159,9 @@ class _Draft:
     def impact(self) -> list[str]:
         grade = self.state.grade
         lines = []
-        if grade is not None and grade.source is not None and grade.source.quote:
+        if grade is not None and grade.because is GradedBecause.PERSON:
+            lines.append(f"{_plain(say_grade(grade))}.")
+        elif grade is not None and grade.source is not None and grade.source.quote:
             lines.append(f"Graded {grade.level}: “{_plain(grade.source.quote)}”.")
         if self.state.security_breach:
             lines.append("It was declared a security breach.")
