@@ -423,6 +423,12 @@ class TestDeduplication:
         w.tell_desk("backend", late)
         assert pages(w) == [(20, ON_CALL, "severity", 185)]
 
+    def test_a_service_of_any_length_has_one_desk(self):
+        w = world()
+        w.receive(signal("A", severity="P2", service="x" * 5000))
+        w.receive(signal("B", severity="P2", service="x" * 5001))
+        assert [i.service for i in w.incidents.values()] == ["x" * 200]
+
 
 class TestSilences:
     def silenced(self, until=60):

@@ -28,15 +28,19 @@ if TYPE_CHECKING:
     from tocsin.core.surroundings import Surroundings, Tuning
 
 REPORT = "report"
+SERVICE_CHARACTERS_MAX = 200
 
 
 def service_of(signal: Signal, tuning: Tuning) -> str:
-    """Return the service a signal is about: its first service label, else ``unknown/<title>``."""
+    """Return the service a signal is about: its first service label, else ``unknown/<title>``.
+
+    It names a stream, so it is cut to 200 characters.
+    """
     for name in tuning.service_labels:
         value = signal.labels.get(name, "").strip()
         if value:
-            return value
-    return f"unknown/{signal.title}"
+            return value[:SERVICE_CHARACTERS_MAX]
+    return f"unknown/{signal.title}"[:SERVICE_CHARACTERS_MAX]
 
 
 def decide_desk(  # noqa: C901 - a case for each input, a line or two for each case
