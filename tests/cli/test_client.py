@@ -17,8 +17,11 @@ from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 from typer.testing import CliRunner
 
-from tests.web.site import Site, open_site, served
+from tests.web.site import PUBLIC_URL, Site, open_site, served
 from tocsin.cli import client
+from tocsin.core.effects import Message, SendNotice, SendPage, Topic
+from tocsin.core.surroundings import Contact
+from tocsin.store import deliveries as store_deliveries
 from tocsin.store.database import Database
 
 pytestmark = pytest.mark.anyio
@@ -101,6 +104,58 @@ async def test_json_is_what_the_api_says(terminal: Terminal) -> None:
     assert (await terminal.json("postmortem", name))["markdown"].startswith("#")
 
 
+async def test_what_is_held_says_once_what_it_waits_for(terminal: Terminal) -> None:
+    await terminal.run("declare", "API down", "--severity", "P1")
+    await terminal.run("ack", "1")
+    await terminal.run("phase", "1", "monitoring")
+    shown = " ".join((await terminal.run("show", "1")).stdout.split())
+    assert "(waits while the incident is being monitored)" in shown
+    assert shown.lower().count("waits while") == 1
+
+
+async def test_an_acknowledgement_from_a_terminal_came_via_the_api(terminal: Terminal) -> None:
+    await terminal.run("declare", "API down")
+    await terminal.run("ack", "1")
+    told = (await terminal.run("timeline", "1")).stdout
+    assert "admin acknowledged, via the API" in told
+
+
+async def test_a_link_from_the_terminal_signs_in_once(terminal: Terminal) -> None:
+    result = await terminal.run("login")
+    assert result.stdout.startswith(f"{PUBLIC_URL}/login/")
+    assert result.stdout.count("\n") == 1, "only the link, so that it can be piped"
+    assert "once, until" in result.stderr
+    path = result.stdout.strip().removeprefix(PUBLIC_URL)
+    opened = [await terminal.site.http.get(path, follow_redirects=False) for _ in range(2)]
+    assert [answer.status_code for answer in opened] == [303, 410]
+    assert set(await terminal.json("login")) == {"url", "expires_at"}
+
+
+async def test_deliveries_are_listed_with_what_the_channel_said(terminal: Terminal) -> None:
+    assert "Nothing was sent." in (await terminal.run("deliveries")).stdout
+    await terminal.run("declare", "API down")
+    message = Message(Topic.NOTICE, "INC-1", "API down", "P1", 1, "api")
+    async with terminal.site.context.database.transaction() as connection:
+        pages = [
+            SendPage("INC-1/d8", "sam", "sam", "Sam", Contact("email", "s@x.test"), message),
+            SendNotice("INC-1/d9", Contact("slack", "C1"), message),
+        ]
+        await store_deliveries.add(connection, "INC-1", pages)
+        await store_deliveries.settle(connection, "INC-1/d8", "failed", "550 no such mailbox")
+    for arguments in (["deliveries"], ["deliveries", "--incident", "1"]):
+        lines = (await terminal.run(*arguments)).stdout.splitlines()
+        assert lines[0].split() == ["ID", "TO", "BY", "STATE", "ATTEMPTS", "DETAIL", "WHEN"]
+        rows = {tuple(line.split()[:4]) for line in lines[1:]}
+        assert rows == {
+            ("INC-1", "Sam", "email:s@x.test", "failed"),
+            ("INC-1", "C1", "slack", "pending"),
+            ("INC-1", "Priya", "-", "pending"),  # Without a contact: in the app only.
+        }
+        assert "550 no such mailbox" in "\n".join(lines)
+    found = await terminal.json("deliveries", "--incident", "inc-1")
+    assert {each["id"] for each in found["deliveries"]} >= {"INC-1/d8", "INC-1/d9"}
+
+
 async def test_options_outweigh_the_environment(terminal: Terminal) -> None:
     await terminal.run(
         "incidents",
@@ -141,7 +196,14 @@ async def test_nobody_there_is_one_line_that_says_what_to_do(terminal: Terminal)
 @pytest.mark.parametrize(
     ("arguments", "name", "code", "said"),
     [
-        (["show", "INC-99"], "admin", 1, "There is no incident INC-99."),
+        (
+            ["show", "INC-99"],
+            "admin",
+            1,
+            "There is no incident INC-99. `tocsin incidents` lists them.\n",
+        ),
+        (["deliveries", "--incident", "99"], "admin", 1, "There is no incident INC-99."),
+        (["login"], "responder", 1, "scope admin"),
         (["incidents", "--phase", "asleep"], "admin", 1, 'There is no phase "asleep".'),
         (["declare", "x", "--severity", "P9"], "admin", 1, 'no severity "P9"'),
         (["declare", "x"], "reader", 1, "scope respond"),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
-from tests.web.site import Site, eventually
+from tests.web.site import PUBLIC_URL, Site, eventually
 from tocsin.core.effects import Message, SendNotice, Topic
 from tocsin.core.surroundings import Contact
 from tocsin.runbook import compile_runbook
@@ -335,3 +335,34 @@ def _references(node: Any) -> list[str]:
     return [
         line.split('"')[3] for line in json.dumps(node, indent=0).splitlines() if '"$ref"' in line
     ]
+
+
+async def test_a_sign_in_link_works_once_and_for_a_quarter_of_an_hour(site: Site) -> None:
+    before = site.context.clock.now()
+    answer = await site.ask("POST", "/api/v1/sign-in-links")
+    assert answer.status_code == 201, answer.text
+    assert answer.headers["cache-control"] == "no-store"
+    found = answer.json()
+    assert set(found) == {"url", "expires_at"}
+    lasts = datetime.fromisoformat(found["expires_at"]) - before
+    assert timedelta(minutes=15) <= lasts < timedelta(minutes=16)
+    path = found["url"].removeprefix(PUBLIC_URL)
+    opened = await site.http.get(path, follow_redirects=False)
+    assert (opened.status_code, opened.headers["location"]) == (303, "/name")
+    assert "tocsin_session" in opened.headers["set-cookie"]
+    site.http.cookies.clear()
+    assert (await site.http.get(path, follow_redirects=False)).status_code == 410
+    again = (await site.ask("POST", "/api/v1/sign-in-links", json={})).json()
+    assert again["url"] != found["url"]
+
+
+async def test_the_description_says_how_to_let_somebody_in(site: Site) -> None:
+    described = (await site.http.get("/openapi.json")).json()
+    operation = described["paths"]["/api/v1/sign-in-links"]["post"]
+    assert operation["x-tocsin-scopes"] == ["admin"]
+    schema = operation["responses"]["201"]["content"]["application/json"]["schema"]
+    assert schema == {"$ref": "#/components/schemas/SignInLink"}
+    assert set(described["components"]["schemas"]["SignInLink"]["required"]) == {
+        "url",
+        "expires_at",
+    }

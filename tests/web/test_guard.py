@@ -41,6 +41,7 @@ async def test_the_router_has_the_routes_we_think_it_has(site: Site) -> None:
     assert ("POST", "/api/v2/alerts") in paths
     assert ("POST", "/in/{ingest_key}/api/v2/alerts") in paths
     assert ("POST", "/api/v1/incidents/{incident}/acknowledge") in paths
+    assert ("POST", "/api/v1/sign-in-links") in paths
     assert ("GET", "/metrics") in paths
     public = {route.path for route, _, _ in _every(site) if route.needs is None}
     assert {"/healthz", "/readyz", "/openapi.json", "/-/healthy", "/-/ready"} <= public
@@ -128,6 +129,16 @@ async def test_the_ingest_key_sends_and_reads_alerts_and_nothing_else(site: Site
     }
     prefixed = {(method, f"/in/{{ingest_key}}{path}") for method, path in bare}
     assert allowed == bare | prefixed | {("POST", "/api/v1/reports")}
+
+
+async def test_only_the_admin_lets_others_in(site: Site) -> None:
+    for_admins = {
+        (method, route.path) for route, method, _ in _every(site) if route.needs == {Scope.ADMIN}
+    }
+    assert ("POST", "/api/v1/sign-in-links") in for_admins
+    for name in SCOPES:
+        answer = await site.ask("POST", "/api/v1/sign-in-links", name)
+        assert answer.status_code == (201 if name == "admin" else 403), (name, answer.text)
 
 
 async def test_a_key_in_a_path_never_does_what_people_do(site: Site) -> None:

@@ -24,6 +24,8 @@ DEFAULT_SERVER: Final = "http://127.0.0.1:8642"
 TOKEN_FILE: Final = Path("tocsin-data/admin.token")
 _ANSWERS_WITHIN_S: Final = 30.0
 _WIDTH_WITHOUT_TERMINAL: Final = 160
+# The API names its own address; who sits at a terminal has a command for it.
+_AT_A_TERMINAL: Final = ("GET /api/v1/incidents", "`tocsin incidents`")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
@@ -57,6 +59,8 @@ def register(app: typer.Typer) -> None:
         app.command(rich_help_panel=panel)(command)
     for command in (timeline, postmortem):
         app.command(rich_help_panel=panel)(command)
+    app.command(rich_help_panel=panel)(deliveries)
+    app.command(rich_help_panel=panel)(login)
 
 
 # -- Commands --------------------------------------------------------------------------------------
@@ -133,7 +137,7 @@ def show(
                 (
                     _when(each["due_at"]),
                     each["sentence"]
-                    + (f" (waits: {each['waits_for']})" if each["waits_for"] else ""),
+                    + (f" ({_within(each['waits_for'])})" if each["waits_for"] else ""),
                     _cited(each),
                 )
                 for each in upcoming
@@ -264,6 +268,55 @@ def postmortem(
         typer.echo(_CONTROL.sub("", answer["markdown"]).rstrip("\n"))
 
 
+def deliveries(
+    incident: Annotated[
+        str, typer.Option(metavar="ID", help='Only of this incident, "INC-7" or just "7".')
+    ] = "",
+    server: Server = DEFAULT_SERVER,
+    token: Token = "",
+    shown: Shown = Format.TABLE,
+) -> None:
+    """List the pages and notices that were sent, newest first, with what the channel answered."""
+    query = [("incident", _name(incident))] if incident else []
+    remote = _Remote(server, token)
+    answer = remote.get("deliveries", query)
+    if incident and not answer["deliveries"]:
+        remote.get(_path(incident))  # "Nothing" would hide that there is no such incident.
+    if shown is Format.JSON:
+        _print_json(answer)
+        return
+    rows = [
+        (
+            each["incident"],
+            each["to"],
+            _by(each["contact"], each["to"]),
+            each["state"],
+            str(each["attempts"]),
+            each["detail"] or "-",
+            _when(each["updated_at"]),
+        )
+        for each in answer["deliveries"]
+    ]
+    if rows:
+        _print_table(("ID", "TO", "BY", "STATE", "ATTEMPTS", "DETAIL", "WHEN"), rows)
+    else:
+        typer.echo("Nothing was sent.")
+
+
+def login(
+    server: Server = DEFAULT_SERVER,
+    token: Token = "",
+    shown: Shown = Format.TABLE,
+) -> None:
+    """Print a link that signs one browser in, once. Needs the admin token."""
+    answer = _Remote(server, token).post("sign-in-links", {})
+    if shown is Format.JSON:
+        _print_json(answer)
+        return
+    typer.echo(_plain(answer["url"]))
+    typer.echo(f"It signs one browser in, once, until {_when(answer['expires_at'])}.", err=True)
+
+
 # -- Talking to the server -------------------------------------------------------------------------
 
 
@@ -335,7 +388,8 @@ class _Remote:
             said = answer.get("error") if isinstance(answer, dict) else None
             if not isinstance(said, dict):
                 _fail(f"{self._server} answered {response.status_code}, not as Tocsin would.")
-            sentences = (str(said.get("message") or ""), str(said.get("hint") or ""))
+            hint = str(said.get("hint") or "").replace(*_AT_A_TERMINAL)
+            sentences = (str(said.get("message") or ""), hint)
             _fail(" ".join(sentence for sentence in sentences if sentence))
         if not isinstance(answer, dict):
             _fail(f"{self._server} answers, but it is not Tocsin.")
@@ -371,11 +425,14 @@ def _act(
 
 
 def _path(incident: str, part: str = "") -> str:
-    """Return the path of an incident, or of a part of it; "7" and "inc-7" mean INC-7."""
+    """Return the path of an incident, or of a part of it."""
+    return f"incidents/{quote(_name(incident), safe='')}" + (f"/{part}" if part else "")
+
+
+def _name(incident: str) -> str:
+    """Return the id of an incident; "7" and "inc-7" mean INC-7."""
     name = f"INC-{incident}" if incident.isdecimal() else incident
-    if name.lower().startswith("inc-"):
-        name = name.upper()
-    return f"incidents/{quote(name, safe='')}" + (f"/{part}" if part else "")
+    return name.upper() if name.lower().startswith("inc-") else name
 
 
 # -- Printing --------------------------------------------------------------------------------------
@@ -447,6 +504,17 @@ def _when(instant: str | None) -> str:
     if not instant:
         return "-"
     return instant[:19].replace("T", " ") + "Z"
+
+
+def _within(sentence: str) -> str:
+    """Return a sentence as it stands inside another: it begins with a small letter."""
+    return sentence[:1].lower() + sentence[1:]
+
+
+def _by(contact: str, to: str) -> str:
+    """Return how a delivery went: the contact, or just its kind where ``to`` is its address."""
+    kind, _, address = contact.partition(":")
+    return kind if address == to else contact or "-"
 
 
 def _cited(entry: dict[str, Any]) -> str:

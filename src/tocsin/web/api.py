@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 from fastapi import APIRouter, Query, Request, Response
@@ -17,7 +18,7 @@ from tocsin.integrations.inbound.report import read_report
 from tocsin.integrations.signals import NotJson
 from tocsin.reports.postmortem import draft
 from tocsin.runbook import to_json
-from tocsin.store import alerts, deliveries, incidents, journal
+from tocsin.store import access, alerts, deliveries, incidents, journal
 from tocsin.web import shapes
 from tocsin.web.bodies import Json, read_body, read_shape
 from tocsin.web.context import Context, context_of
@@ -35,9 +36,10 @@ if TYPE_CHECKING:
 ROWS_MAX: Final = 500
 TITLE_CHARACTERS_MAX: Final = 200
 TEXT_CHARACTERS_MAX: Final = 10_000
+SIGN_IN_LASTS: Final = timedelta(minutes=15)
 _DECIDED_WITHIN_S: Final = 2.0
 _LOOK_EVERY_S: Final = 0.02
-_VIA: Final = "api"
+_VIA: Final = "the API"
 
 _Found = TypeVar("_Found")
 _Limit = Annotated[int, Query(ge=1, le=ROWS_MAX, description="How many at most.")]
@@ -381,6 +383,27 @@ async def get_runbook(request: Request) -> Response:
             policy=to_json(compiled),
         )
     )
+
+
+# -- Access ----------------------------------------------------------------------------------------
+
+
+@router.post(
+    "/sign-in-links",
+    **says(allow(Scope.ADMIN), shapes.SignInLink, hears=shapes.Nothing, status=201),
+    tags=["Access"],
+    summary="Make a link that signs a browser in, once.",
+)
+async def offer_sign_in_link(request: Request) -> Response:
+    """Return a one-time link for somebody who joins."""
+    await read_shape(request, shapes.Nothing)
+    context = context_of(request)
+    secret = context.ids.secret()
+    expires_at = context.clock.now() + SIGN_IN_LASTS
+    async with context.database.transaction() as connection:
+        await access.offer_link(connection, secret, expires_at)
+    link = shapes.SignInLink(f"{context.public_url}/login/{secret}", expires_at)
+    return Json(link, 201, {"Cache-Control": "no-store"})
 
 
 # -- Shared steps ----------------------------------------------------------------------------------

@@ -246,6 +246,13 @@ class RunbookAnswer(msgspec.Struct, frozen=True):
     policy: dict[str, Any]
 
 
+class SignInLink(msgspec.Struct, frozen=True):
+    """A link that signs one browser in, once, until ``expires_at``. Whoever opens it may respond."""
+
+    url: str
+    expires_at: datetime
+
+
 class ErrorDetail(msgspec.Struct, frozen=True):
     """What is wrong, in a sentence, and what to do about it (may be empty)."""
 
