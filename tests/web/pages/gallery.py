@@ -14,17 +14,27 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from fastapi import FastAPI
+from msgspec.structs import replace
 
 from tocsin.core import inputs
 from tocsin.core.inputs import IncidentDeclared, Signal
 from tocsin.core.phases import Phase
-from tocsin.core.surroundings import Contact, Directory, Person, Surroundings, Tuning, role_key
+from tocsin.core.surroundings import (
+    Contact,
+    Directory,
+    Matcher,
+    Person,
+    Silence,
+    Surroundings,
+    Tuning,
+    role_key,
+)
 from tocsin.engine.book import Book
 from tocsin.engine.engine import Engine
 from tocsin.engine.system import SystemClock, SystemIds
 from tocsin.runbook import compile_runbook
 from tocsin.sim.world import World
-from tocsin.store import access, incidents, journal, streams
+from tocsin.store import access, incidents, journal, silences, streams
 from tocsin.store.codec import encode
 from tocsin.store.database import Database
 from tocsin.web.app import create_app
@@ -169,6 +179,16 @@ def cleared(title: str, service: str, began: datetime, at: datetime) -> Signal:
     )
 
 
+def muted_night(policy: object, now: datetime) -> World:
+    """Return the busy night with one incident more, INC-9, whose alert is silenced."""
+    world = busy_night(policy, now - timedelta(minutes=2))
+    world.receive(firing("DiskSlow", "storage", world.at, severity="high"))
+    world.advance(now - timedelta(minutes=1))
+    mute(world, "storage", timedelta(hours=2))
+    world.advance(now)
+    return world
+
+
 def busy_night(policy: object, now: datetime, directory: Directory = DIRECTORY) -> World:
     """Return a world with an outage nobody took, others in every phase, and some that are over."""
     world = World(
@@ -235,6 +255,22 @@ def busy_night(policy: object, now: datetime, directory: Directory = DIRECTORY) 
     return world
 
 
+def mute(world: World, service: str, lasts: timedelta) -> Silence:
+    """Silence what fires on a service, from now on."""
+    silence = Silence(
+        id=f"silence-{service}",
+        matchers=(Matcher("service", service),),
+        starts_at=world.at,
+        ends_at=world.at + lasts,
+        created_by="Sam Okafor",
+        comment="new pool",
+    )
+    world.surroundings = replace(world.surroundings, silences=(silence,))
+    fingerprints = tuple(world.desks[service].alerts)
+    world.tell_desk(service, inputs.SilencesChanged(fingerprints))
+    return silence
+
+
 def act(world: World, incident: str, received: inputs.IncidentInput) -> None:
     """Do something that must not be refused."""
     refusal = world.act(incident, received)
@@ -268,6 +304,8 @@ def _over(
 async def store_world(database: Database, world: World) -> None:
     """Write the incidents of a world as the engine would have, without timers or deliveries."""
     async with database.transaction() as connection:
+        for silence in world.surroundings.silences:
+            await silences.put(connection, silence)
         for name, state in world.incidents.items():
             await incidents.next_id(connection)
             level = world.policy.severity(state.severity)

@@ -12,7 +12,7 @@ from playwright.async_api import Page, async_playwright
 from tests.web.pages.gallery import (
     CHROMIUM,
     Gallery,
-    busy_night,
+    muted_night,
     open_gallery,
     paths,
     store_world,
@@ -46,7 +46,7 @@ async def main(folder: Path, only: str = "") -> None:
         async with open_gallery(database) as gallery:
             await shoot_quiet(gallery, folder, only)
             policy = gallery.context.book.current.policy
-            await store_world(database, busy_night(policy, gallery.context.clock.now()))
+            await store_world(database, muted_night(policy, gallery.context.clock.now()))
             await shoot_all(gallery, folder, only)
         await database.close()
     finally:
@@ -61,7 +61,8 @@ async def shoot_quiet(gallery: Gallery, folder: Path, only: str) -> None:
 
 async def shoot_all(gallery: Gallery, folder: Path, only: str) -> None:
     """Take everything else."""
-    wanted = {k: v for k, v in paths(gallery).items() if not only or k in only.split(",")}
+    every = paths(gallery) | {"room-silenced": "/incidents/INC-9"}
+    wanted = {k: v for k, v in every.items() if not only or k in only.split(",")}
     await _shoot(gallery, wanted, folder)
 
 

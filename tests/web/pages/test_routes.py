@@ -6,13 +6,14 @@ import re
 
 import httpx2
 import pytest
+from msgspec.structs import replace
 
 from tests.web.pages.conftest import browser
-from tests.web.pages.gallery import READER, Gallery, open_gallery
+from tests.web.pages.gallery import READER, Gallery, muted_night, open_gallery, store_world
 from tocsin.core.phases import Phase
 from tocsin.core.state import IncidentState
 from tocsin.runbook import compile_runbook
-from tocsin.store import incidents
+from tocsin.store import incidents, runbooks
 from tocsin.store.database import Database
 from tocsin.web.guard import SESSION_COOKIE
 
@@ -133,6 +134,47 @@ async def test_an_incident_leads_to_the_revision_it_keeps(
     assert "An older revision" in older
     assert "A new chapter" not in older
     assert (await http.get("/runbook?revision=unheard-of")).status_code == 404
+
+
+async def test_an_older_revision_keeps_the_times_it_was_obeyed_with(
+    night: Gallery, http: httpx2.AsyncClient
+) -> None:
+    [(name, document)] = night.context.book.current.documents.items()
+    compiled = compile_runbook({name: document})
+    context = night.context
+    short = replace(compiled, policy=compiled.policy.shortened(600))
+    async with context.database.transaction() as connection:
+        await runbooks.remember(
+            connection, short.policy.revision, short.documents, short.policy, context.clock.now()
+        )
+    text = (await http.get("/runbook", params={"revision": short.policy.revision})).text
+    assert "<strong>6 s</strong> Team lead" in text
+    assert "<strong>1 h</strong>" not in text
+    assert "an hour of the document lasts 6 s" in text
+    plain = (await http.get("/runbook")).text
+    assert "<strong>1 h</strong> Team lead" in plain
+    assert "Times are shortened" not in plain
+
+
+async def test_a_silenced_incident_says_what_it_waits_for(database: Database) -> None:
+    async with open_gallery(database) as gallery:
+        policy = gallery.context.book.current.policy
+        await store_world(database, muted_night(policy, gallery.context.clock.now()))
+        async with browser(gallery, gallery.session) as http:
+            room = (await http.get("/incidents/INC-9")).text
+            board = (await http.get("/")).text
+            ack = (await http.get(gallery.ack_path("INC-9", "priya"))).text
+    assert "Every firing alert is silenced by Sam Okafor until <time" in room
+    assert "<q>new pool</q>. What is overdue then happens at once." in room
+    assert "It would be due at" in room
+    assert "1 alert firing, silenced" in board
+    assert "while it is silenced: pages" in board
+    assert "Held while it is silenced: pages you again" in ack
+
+
+async def test_the_sign_in_page_says_how_to_get_a_link(stranger: httpx2.AsyncClient) -> None:
+    for path in ("/login", "/login/nonsense"):
+        assert "<code>tocsin login</code>" in (await stranger.get(path)).text
 
 
 async def test_the_post_mortem_reads_as_a_paper(http: httpx2.AsyncClient) -> None:

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Final
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import RedirectResponse
+from msgspec.structs import replace
 
 from tocsin.core import inputs
+from tocsin.core.events import Hold
 from tocsin.core.phases import Phase
 from tocsin.reports.postmortem import draft
 from tocsin.runbook import compile_runbook
-from tocsin.store import incidents, journal, runbooks
+from tocsin.store import incidents, journal, runbooks, silences
 from tocsin.web.context import Context, context_of
 from tocsin.web.errors import Problem
 from tocsin.web.guard import PUBLIC, Scope, allow, caller_of
@@ -29,6 +31,7 @@ from tocsin.web.pages.views.room import room
 if TYPE_CHECKING:
     from tocsin.core.policy import Finding, Policy
     from tocsin.core.state import IncidentState
+    from tocsin.core.surroundings import Silence
     from tocsin.store.connection import Connection
 
 OPEN_MAX: Final = 500
@@ -108,12 +111,16 @@ async def get_runbook(request: Request) -> Response:
     revision = request.query_params.get("revision", "")
     if revision and revision != book.current.policy.revision:
         async with context.database.reading() as connection:
-            documents = await runbooks.documents(connection, revision.replace("\0", ""))
+            revision = revision.replace("\0", "")
+            documents = await runbooks.documents(connection, revision)
+            kept = await runbooks.policy(connection, revision)
         if documents is None:
             raise Problem(
                 404, "No runbook of that revision was ever in force here.", "See the one in force."
             )
         compiled = await asyncio.to_thread(compile_runbook, documents)
+        # What was obeyed, with its own times, and not what the same words would compile to now.
+        compiled = replace(compiled, policy=kept or compiled.policy)
         cite = Citer(compiled.documents, revision)
         view = book_view(compiled, compiled.findings, None, cite, older=True)
     else:
@@ -266,6 +273,7 @@ async def _show_room(
         state = await _known(connection, incident)
         recorded = await journal.read(connection, f"incident/{state.id}")
         policy = await context.book.fetch(connection, state.revision)
+        muting = await _silences_of(connection, state)
     older = state.revision != context.book.current.policy.revision
     view = room(
         state,
@@ -278,8 +286,19 @@ async def _show_room(
         kind=request.query_params.get("show", ""),
         everything="all" in request.query_params,
         older_revision=state.revision if older else "",
+        silences=muting,
     )
     return show(request, "room.html", at, status, room=view, refusal=refusal)
+
+
+async def _silences_of(connection: Connection, state: IncidentState) -> list[Silence]:
+    """Return the silences that hold an incident back, those that end first in front."""
+    if Hold.SILENCED not in state.holds:
+        return []
+    muting = {alert.muted_by for alert in state.alerts.values() if alert.firing}
+    return [
+        row.silence for row in reversed(await silences.find(connection)) if row.silence.id in muting
+    ]
 
 
 async def _act(

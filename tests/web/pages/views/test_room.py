@@ -15,6 +15,7 @@ from tests.web.pages.gallery import (
     cleared,
     example,
     firing,
+    mute,
 )
 from tocsin.core import inputs
 from tocsin.core.phases import Phase
@@ -24,8 +25,8 @@ from tocsin.runbook import compile_runbook
 from tocsin.sim.world import World
 from tocsin.web.pages.reader import Reader
 from tocsin.web.pages.views.acknowledge import acknowledging
-from tocsin.web.pages.views.parts import Citer, mark_of
-from tocsin.web.pages.views.room import Room, room
+from tocsin.web.pages.views.parts import Citer, alerts_reading, mark_of
+from tocsin.web.pages.views.room import Muted, Room, room
 
 PRIYA = Reader(READER, may_respond=True)
 RAE = Reader("Rae", may_respond=True)
@@ -121,10 +122,46 @@ def test_what_is_held_says_what_it_waits_for(policy: Policy, utc_now: datetime) 
     world.receive(firing("Slow API responses", "gateway", utc_now, severity="high"))
     act(world, "INC-1", inputs.Acknowledged(by=READER, via="the room"))
     world.receive(cleared("Slow API responses", "gateway", utc_now, utc_now))
-    held = [n for n in draw(world).next if n.waits_for]
+    held = [n for n in draw(world).next if n.held]
     assert [n.sentence for n in held] == ["pages the team lead unless it is resolved"]
-    assert held[0].waits_for == "Waits while the incident is being monitored"
+    assert held[0].held == "while it is watched"
     assert held[0].cite is not None
+    [wait] = draw(world).waits
+    assert wait.text == "Every alert is resolved. If one fires again, the clocks start anew."
+
+
+def test_an_incident_that_is_watched_by_hand_says_who_ends_it(world: World) -> None:
+    act(world, "INC-1", inputs.PhaseMoved(by=READER, phase=Phase.MONITORING))
+    [wait] = draw(world).waits
+    assert wait.text == "It is being watched, though not every alert is resolved."
+
+
+def test_a_silenced_incident_says_by_whom_and_until_when(policy: Policy, utc_now: datetime) -> None:
+    surroundings = Surroundings(directory=DIRECTORY, tuning=TUNING)
+    world = World(policy, surroundings, utc_now)
+    world.receive(firing("Slow API responses", "gateway", utc_now, severity="high"))
+    assert draw(world).waits == ()
+    silence = mute(world, "gateway", timedelta(hours=2))
+    view = draw(world, silences=(silence,))
+    [wait] = view.waits
+    assert wait.text == "Every firing alert is silenced"
+    assert wait.muted == (Muted("Sam Okafor", silence.ends_at, "new pool"),)
+    assert {n.held for n in view.next} == {"while it is silenced"}
+    assert view.asked is not None
+    assert view.asked.due is None
+    sam = Reader("Sam Okafor", may_respond=True)
+    assert draw(world, sam, silences=[silence]).waits[0].muted[0].by == "you"
+    assert alerts_reading(world.incidents["INC-1"]) == "1 alert firing, silenced"
+
+
+def test_a_phase_that_was_left_out_has_no_time(policy: Policy, utc_now: datetime) -> None:
+    world = World(policy, Surroundings(directory=DIRECTORY, tuning=TUNING), utc_now)
+    world.receive(firing("ApiDown", "backend", utc_now, summary=OUTAGE))
+    act(world, "INC-1", inputs.Acknowledged(by=READER, via="the room"))
+    world.receive(cleared("ApiDown", "backend", utc_now, utc_now))
+    phases = {phase.word: phase for phase in draw(world).phases}
+    assert phases["Acknowledged"].at == utc_now
+    assert phases["Fixing"].at is None
 
 
 def test_a_bold_part_and_the_rest_make_the_whole_sentence(world: World) -> None:
@@ -142,7 +179,36 @@ def test_the_play_shows_margin_numbers_argv_and_conditions(world: World) -> None
     assert first.href == f"/runbook#L{first.line}"
     restart = next(step for step in play.steps if "Restart" in step.title)
     assert restart.reads == "“if needed”: a person decides"
-    assert any(symptom.matched for symptom in play.symptoms)
+    assert play.symptoms[0].reading == "reported"
+
+
+def test_a_symptom_is_reported_while_an_alert_of_it_fires(world: World) -> None:
+    def readings() -> list[tuple[str, datetime | None]]:
+        play = draw(world).play
+        assert play is not None
+        return [(symptom.reading, symptom.at) for symptom in play.symptoms]
+
+    began = world.at - timedelta(minutes=10)
+    assert readings() == [("reported", began), ("not reported", None), ("not reported", None)]
+    at = world.at
+    world.receive(firing("HealthCheckFailing", "backend", at))
+    assert readings()[1] == ("reported", at)
+    world.advance(at + timedelta(minutes=1))
+    world.receive(cleared("HealthCheckFailing", "backend", at, world.at))
+    assert readings()[:2] == [("reported", began), ("cleared", world.at)]
+
+
+def test_what_is_proven_of_the_checklist_is_ticked_with_its_time(world: World) -> None:
+    act(world, "INC-1", inputs.Acknowledged(by=READER, via="the room"))
+    stage = draw(world).stage
+    assert stage is not None
+    began = world.at - timedelta(minutes=10)
+    assert [(item.text, item.done_at) for item in stage.items] == [
+        ("Acknowledge the incident", world.at),
+        ("Assess its severity", began),
+        ("Notify the team", began),
+        ("Open a ticket for it", None),
+    ]
 
 
 def test_the_checklist_follows_the_phase(world: World) -> None:
@@ -200,6 +266,13 @@ def test_a_breach_reaches_who_was_not_paged_before(world: World) -> None:
     act(world, "INC-1", inputs.SecurityBreachDeclared(by=READER))
     people = {p.name: p for p in draw(world).people}
     assert people["CTO"].state == "Nobody holds this role"
+
+
+def test_whom_a_milder_severity_lets_go_is_no_longer_asked(world: World) -> None:
+    act(world, "INC-1", inputs.SeverityChosen(by=READER, level="P2", because="one region"))
+    people = {p.name: p for p in draw(world).people}
+    assert people["Sam Okafor"].state == "No longer asked"
+    assert people[READER].state == "Sent by Slack, no answer yet"
 
 
 def test_a_failed_delivery_says_so(policy: Policy, utc_now: datetime) -> None:

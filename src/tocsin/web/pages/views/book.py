@@ -130,11 +130,12 @@ class PlaySummary(msgspec.Struct, frozen=True):
 
 
 class BookView(msgspec.Struct, frozen=True):
-    """The whole page."""
+    """The whole page. ``hour`` says how long an hour lasts where times are shortened, else ""."""
 
     title: str
     sentence: str
     revision: str
+    hour: str
     older: bool
     refused: tuple[Note, ...]
     marks: tuple[Count, ...]
@@ -166,6 +167,7 @@ def book_view(
         title=PurePosixPath(documents[0].name).name if len(documents) == 1 else policy.title,
         sentence=_sentence(counts),
         revision=policy.revision[:_REVISION_CHARACTERS],
+        hour=_hour(policy),
         older=older,
         refused=tuple(
             Note(f.code, f"{f.message.rstrip('.')}.", f.remedy, str(f.source))
@@ -181,6 +183,12 @@ def book_view(
         finding_count=sum(len(line.findings) for line in noted),
         first_finding=noted[0].anchor if noted else "",
     )
+
+
+def _hour(policy: Policy) -> str:
+    """Return how long the document's hour lasts under a policy that ``shortened`` made."""
+    _, shortened, divisor = policy.revision.partition("/")
+    return say_duration(timedelta(hours=1) / float(divisor)) if shortened else ""
 
 
 def _sentence(counts: Mapping[LineStatus, int]) -> str:

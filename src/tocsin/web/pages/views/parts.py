@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from tocsin.core.events import GradedBecause
+from tocsin.core.events import GradedBecause, Hold
 from tocsin.core.phases import Phase
 from tocsin.core.policy import Urgency
 from tocsin.web.pages import saying
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _MARK_CHARACTERS = 3
 _MARK_CHARACTERS_MAX = 10
+_HELD = {Hold.MONITORING: "while it is watched", Hold.SILENCED: "while it is silenced"}
 _NOT_SLUG = re.compile(r"[^a-z0-9]+")
 
 
@@ -57,8 +58,8 @@ class Next(msgspec.Struct, frozen=True):
     """What happens next, as a sentence that begins with its verb.
 
     ``act`` is the part that is bold, ``rest`` what follows it. ``gone_s`` of ``whole_s`` seconds
-    have passed. ``waits_for`` is set while it is held; ``own`` says that it reaches
-    the reader.
+    have passed. ``held`` says in two words why it waits beyond ``due_at``, "" if it does not;
+    ``own`` says that it reaches the reader.
     """
 
     name: str
@@ -67,7 +68,7 @@ class Next(msgspec.Struct, frozen=True):
     rest: str
     icon: str
     cite: Cite | None
-    waits_for: str
+    held: str
     quiet: bool
     own: bool
     gone_s: int
@@ -186,7 +187,7 @@ def next_of(
         rest=rest,
         icon=icon,
         cite=cite(coming.source),
-        waits_for=coming.waits_for,
+        held=_HELD[state.holds[0]] if coming.waits_for and state.holds else "",
         quiet=quiet,
         own=own,
         gone_s=max(0, int((at - began).total_seconds())),
@@ -196,7 +197,7 @@ def next_of(
 
 def soonest(upcoming: Sequence[Next]) -> Next | None:
     """Return what happens first, to the reader if to anybody; what is held comes last."""
-    return min(upcoming, key=lambda n: (bool(n.waits_for), n.due_at, not n.own), default=None)
+    return min(upcoming, key=lambda n: (bool(n.held), n.due_at, not n.own), default=None)
 
 
 def reason_of(grade: Grade | None, cite: Citer, reader: Reader) -> Reason:
@@ -229,7 +230,8 @@ def alerts_reading(state: IncidentState) -> str:
     firing = [alert for alert in state.alerts.values() if alert.firing]
     if firing:
         names = list(dict.fromkeys(alert.title for alert in firing if alert.title != state.title))
-        head = f"{saying.counted(len(firing), 'alert')} firing"
+        muted = ", silenced" if all(alert.muted_by for alert in firing) else ""
+        head = f"{saying.counted(len(firing), 'alert')} firing{muted}"
         if not names:
             return head
         more = f" and {len(names) - 2} more" if len(names) > 3 else ""

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tocsin.core.events import PlayChosen
+from tocsin.core.events import Hold
 from tocsin.core.narrate import narrate
 from tocsin.core.phases import Phase
 from tocsin.core.policy import CommandClass, StepKind, Urgency
+from tocsin.core.progress import done_items, symptoms_seen
 from tocsin.core.timers import upcoming
 from tocsin.web.pages import saying
 from tocsin.web.pages.views.parts import (
@@ -32,13 +33,15 @@ from tocsin.web.pages.views.parts import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Mapping, Sequence
 
+    from tocsin.base.source import Source
     from tocsin.core.events import Event
     from tocsin.core.narrate import Entry
-    from tocsin.core.policy import Command, Play, Policy, Step
+    from tocsin.core.policy import Command, Play, Policy, Step, Symptom
+    from tocsin.core.progress import Seen
     from tocsin.core.state import IncidentAlert, IncidentState, Page
-    from tocsin.core.surroundings import Directory
+    from tocsin.core.surroundings import Directory, Silence
     from tocsin.web.pages.reader import Reader
 
 ENTRIES_SHOWN = 100
@@ -130,13 +133,16 @@ class StepView(msgspec.Struct, frozen=True):
     commands: tuple[CommandView, ...]
 
 
-class Symptom(msgspec.Struct, frozen=True):
-    """A symptom of the scenario; ``matched`` says that the signals named it."""
+class SymptomView(msgspec.Struct, frozen=True):
+    """A symptom of the scenario: ``reading`` says whether, ``at`` since when it was reported."""
 
     line: int
     href: str
     text: str
-    matched: bool
+    icon: str
+    tone: str
+    reading: str
+    at: datetime | None = None
 
 
 class PlayView(msgspec.Struct, frozen=True):
@@ -145,15 +151,16 @@ class PlayView(msgspec.Struct, frozen=True):
     name: str
     cite: Cite | None
     steps: tuple[StepView, ...]
-    symptoms: tuple[Symptom, ...]
+    symptoms: tuple[SymptomView, ...]
 
 
 class Item(msgspec.Struct, frozen=True):
-    """One line of a checklist."""
+    """One line of a list; ``done_at`` is set where the journal proves a thing to be done."""
 
     line: int
     href: str
     text: str
+    done_at: datetime | None = None
 
 
 class Stage(msgspec.Struct, frozen=True):
@@ -162,6 +169,22 @@ class Stage(msgspec.Struct, frozen=True):
     title: str
     cite: Cite | None
     items: tuple[Item, ...]
+
+
+class Muted(msgspec.Struct, frozen=True):
+    """One silence: whose it is, until when it lasts, and why."""
+
+    by: str
+    until: datetime
+    comment: str
+
+
+class Wait(msgspec.Struct, frozen=True):
+    """Why escalation waits. ``muted`` stands behind ``text``, ``then`` ends it."""
+
+    text: str
+    muted: tuple[Muted, ...] = ()
+    then: str = ""
 
 
 class EntryView(msgspec.Struct, frozen=True):
@@ -225,6 +248,7 @@ class Room(msgspec.Struct, frozen=True):
     play: PlayView | None
     other_plays: tuple[Item, ...]
     stage: Stage | None
+    waits: tuple[Wait, ...]
     next: tuple[Next, ...]
     entries: tuple[EntryView, ...]
     entries_hidden: int
@@ -249,8 +273,12 @@ def room(
     kind: str = "",
     everything: bool = False,
     older_revision: str = "",
+    silences: Sequence[Silence] = (),
 ) -> Room:
-    """Return the room of an incident. ``kind`` shows only "people", "automatic" or "signals"."""
+    """Return the room of an incident. ``kind`` shows only "people", "automatic" or "signals".
+
+    ``silences`` are those that mute its alerts.
+    """
     entries = _entries(narrate(recorded), cite, reader)
     shown = [entry for entry, of in entries if kind not in KINDS or of == kind]
     shown.reverse()
@@ -281,9 +309,10 @@ def room(
             (s.level, f"{s.level}, {s.name}" if s.name else s.level) for s in policy.severities
         ),
         level=state.severity,
-        play=_play(play, recorded, cite) if play else None,
+        play=_play(play, symptoms_seen(policy, play, state, recorded), cite) if play else None,
         other_plays=tuple(_item(p.name, p.source.line, cite(p.source)) for p in policy.plays),
-        stage=_stage(policy, state.phase, cite),
+        stage=_stage(policy, state.phase, done_items(policy, state, recorded), cite),
+        waits=_waits(state, silences, reader),
         next=comes,
         entries=tuple(shown[: len(shown) - hidden]),
         entries_hidden=hidden,
@@ -341,7 +370,7 @@ def _asked(
             + " What waits for it to be resolved goes on.",
             verb="Acknowledge",
             action="acknowledge",
-            due=repeat if repeat and not repeat.waits_for else None,
+            due=repeat if repeat and not repeat.held else None,
         )
     all_clear = bool(state.alerts) and not any(alert.firing for alert in state.alerts.values())
     if state.phase is Phase.MONITORING or (state.is_open and all_clear):
@@ -362,6 +391,30 @@ def _asked(
     return None
 
 
+def _waits(state: IncidentState, silences: Sequence[Silence], reader: Reader) -> tuple[Wait, ...]:
+    found = []
+    if Hold.MONITORING in state.holds:
+        if any(alert.firing for alert in state.alerts.values()):
+            text = "It is being watched, though not every alert is resolved."
+        elif state.monitoring_until is not None:
+            text = "Every alert is resolved. If one fires again, the clocks start anew."
+        else:
+            text = "It is being watched, until a person resolves it."
+        found.append(Wait(text))
+    if Hold.SILENCED in state.holds:
+        muted = tuple(
+            Muted(
+                by="you" if reader.is_(silence.created_by) else silence.created_by or "somebody",
+                until=silence.ends_at,
+                comment=silence.comment,
+            )
+            for silence in silences
+        )
+        text = "Every firing alert is silenced"
+        found.append(Wait(text, muted, ". What is overdue then happens at once."))
+    return tuple(found)
+
+
 def _forward(state: IncidentState) -> tuple[str, str] | None:
     step = _FORWARD.get(state.phase) if state.acknowledged_at else None
     return (step[0].value, step[1]) if step else None
@@ -376,25 +429,25 @@ def _other_phases(state: IncidentState) -> tuple[tuple[str, str], ...]:
     return tuple((p.value, phase_word(p)) for p in choices if p is not state.phase)
 
 
-def _play(play: Play, recorded: Iterable[tuple[datetime, Event]], cite: Citer) -> PlayView:
-    matched: set[tuple[str, int]] = set()
-    for _, event in recorded:
-        if isinstance(event, PlayChosen) and event.play == play.name:
-            matched |= {(source.file, source.line) for source in event.symptoms}
+def _play(play: Play, seen: Mapping[Source, Seen], cite: Citer) -> PlayView:
     return PlayView(
         name=play.name,
         cite=cite(play.source),
         steps=tuple(_step(step, cite) for step in play.steps),
         symptoms=tuple(
-            Symptom(
-                line=symptom.source.line,
-                href=_href(cite(symptom.source)),
-                text=symptom.text,
-                matched=(symptom.source.file, symptom.source.line) in matched,
-            )
-            for symptom in play.symptoms
+            _symptom(symptom, seen.get(symptom.source), cite) for symptom in play.symptoms
         ),
     )
+
+
+def _symptom(symptom: Symptom, seen: Seen | None, cite: Citer) -> SymptomView:
+    icon, tone, reading, at = "circle-dashed", "quiet", "not reported", None
+    if seen is not None and seen.cleared_at is not None:
+        icon, tone, reading, at = "circle-check", "ok", "cleared", seen.cleared_at
+    elif seen is not None:
+        icon, tone, reading, at = "circle-x", "bad", "reported", seen.since
+    line, href = symptom.source.line, _href(cite(symptom.source))
+    return SymptomView(line, href, symptom.text, icon, tone, reading, at)
 
 
 def _step(step: Step, cite: Citer) -> StepView:
@@ -428,7 +481,9 @@ def _command(command: Command, cite: Citer) -> CommandView:
     )
 
 
-def _stage(policy: Policy, phase: Phase, cite: Citer) -> Stage | None:
+def _stage(
+    policy: Policy, phase: Phase, done: Mapping[Source, datetime], cite: Citer
+) -> Stage | None:
     for word in _STAGES[phase]:
         for checklist in policy.checklists:
             if word in checklist.title.lower() and checklist.items:
@@ -436,15 +491,20 @@ def _stage(policy: Policy, phase: Phase, cite: Citer) -> Stage | None:
                     title=_NUMBERED.sub("", checklist.title),
                     cite=cite(checklist.source),
                     items=tuple(
-                        _item(item.text, item.source.line, cite(item.source))
+                        _item(
+                            item.text,
+                            item.source.line,
+                            cite(item.source),
+                            done.get(item.source),
+                        )
                         for item in checklist.items
                     ),
                 )
     return None
 
 
-def _item(text: str, line: int, cited: Cite | None) -> Item:
-    return Item(line=line, href=_href(cited), text=text)
+def _item(text: str, line: int, cited: Cite | None, done_at: datetime | None = None) -> Item:
+    return Item(line=line, href=_href(cited), text=text, done_at=done_at)
 
 
 def _href(cited: Cite | None) -> str:
@@ -506,7 +566,7 @@ def _person(state: IncidentState, page: Page, directory: Directory, reader: Read
     tone, icon, said, at = _reached(page, directory, stand_in=stand_in, settled=settled)
     more = f"{state.acknowledged_by} took it for everybody" if settled else ""
     if page.repeats and page.acknowledged_at is None:
-        more = f"Paged {page.repeats + 1} times"
+        more = "Paged twice" if page.repeats == 1 else f"Paged {page.repeats + 1} times"
     return PersonView(
         face=face_of(page.name, reader),
         name=role if stand_in else page.name,
@@ -528,6 +588,8 @@ def _reached(
         return "ok", "check", "Acknowledged", page.acknowledged_at
     if stand_in:
         return "warn", "triangle-alert", "Nobody holds this role", None
+    if page.stopped:
+        return "quiet", "check", "No longer asked", None
     if page.unreachable:
         return "bad", "circle-x", "Not reached: every contact failed", None
     person = directory.people.get(page.person)
