@@ -23,9 +23,10 @@ from tocsin.core.policy import (
 )
 from tocsin.runbook.communication import read_communications
 from tocsin.runbook.document import Document, Fence, Section, read_document
-from tocsin.runbook.escalation import Ladder, read_escalation, settle
+from tocsin.runbook.escalation import read_escalation
 from tocsin.runbook.findings import CATALOGUE
 from tocsin.runbook.headings import Meaning, is_alert_document, meaning_of
+from tocsin.runbook.ladder import Ladder, settle
 from tocsin.runbook.levels import Scheme, mentioned_levels, scheme_of
 from tocsin.runbook.notes import Notes
 from tocsin.runbook.postmortem import read_postmortem
