@@ -42,7 +42,7 @@ _SYNONYMS: tuple[tuple[str, ...], ...] = (
     ("500", "5xx", "http500", "502", "503"),
     ("database", "db", "postgres", "postgresql", "mysql", "mariadb", "sql"),
     ("connection", "connect", "connectivity", "connected"),
-    ("slow", "latency", "slowness", "lag", "sluggish", "delay", "p95", "p99"),
+    ("slow", "slowly", "latency", "slowness", "lag", "sluggish", "delay", "p95", "p99"),
     ("response", "respond", "request", "call"),
     ("timeout", "timed", "deadline"),
     ("health", "healthcheck", "liveness", "readiness", "probe", "healthz", "readyz"),
