@@ -70,7 +70,7 @@ async def test_an_incident_from_declaration_to_postmortem(terminal: Terminal) ->
     assert said.startswith("INC-1  P1  API down\n")
 
     shown = (await terminal.run("show", "INC-1")).stdout
-    assert "severity because: person" in shown
+    assert "says so" in shown
     assert "Priya" in shown
     assert "runbook.md:" in shown
     assert "team lead" in shown  # What will happen next.

@@ -453,15 +453,14 @@ def _about(incident: dict[str, Any]) -> list[str]:
     lines = [f"{incident['id']}  {incident['severity'] or '-'}  {incident['title']}"]
     because = incident["severity_because"]
     if because:
-        words = ", ".join(because["words"])
-        reason = because["reason"] or because["quote"] or ""
-        parts = [because["because"], f"matched {words}" if words else "", reason, _cited(because)]
-        lines.append("severity because: " + "; ".join(part for part in parts if part))
-    firing = sum(1 for alert in incident["alerts"] if alert["firing"])
-    lines.append(
-        f"{incident['phase']}, service {incident['service']}, opened {_when(incident['opened_at'])},"
-        f" {firing} of {len(incident['alerts'])} alerts firing"
-    )
+        words = ", ".join(because["words"]) if because["because"] != "label" else ""
+        lines.append(because["sentence"] + (f" Matched {words}." if words else ""))
+    state = [incident["phase"], f"service {incident['service']}"]
+    state.append(f"opened {_when(incident['opened_at'])}")
+    if incident["alerts"]:
+        firing = sum(1 for alert in incident["alerts"] if alert["firing"])
+        state.append(f"{firing} of {len(incident['alerts'])} alerts firing")
+    lines.append(", ".join(state))
     if incident["acknowledged_at"]:
         lines.append(
             f"acknowledged {_when(incident['acknowledged_at'])} by {incident['acknowledged_by']}"

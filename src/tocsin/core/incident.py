@@ -170,10 +170,7 @@ class _Turn:
         if told.security_breach:
             self._find_breach(told.by)
         if level is not None:
-            reason = "declared so"
-            self._grade(
-                Grade(level.level, GradedBecause.PERSON, level.source, reason=reason, by=told.by)
-            )
+            self._grade(Grade(level.level, GradedBecause.PERSON, level.source, by=told.by))
         elif not self.state.security_breach:
             self._grade_if_worse(grade_text(self.policy, self.surroundings.tuning, told.title))
         self._choose_play(told.title)

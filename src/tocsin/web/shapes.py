@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tocsin.core.messages import say_grade
 from tocsin.core.timers import Upcoming
 
 if TYPE_CHECKING:
@@ -26,10 +27,12 @@ class SeverityReason(msgspec.Struct, frozen=True):
     """Why an incident has its severity.
 
     ``because`` is "label", "criterion", "scenario", "security_breach", "person" or "default";
-    ``words`` are those of the signal that matched, ``reason`` is a person's own sentence.
+    ``words`` are those of the signal that matched, ``reason`` is a person's own sentence;
+    ``sentence`` says all of it to a person.
     """
 
     because: str
+    sentence: str
     words: tuple[str, ...]
     reason: str
     by: str
@@ -330,6 +333,7 @@ def incident_answer(state: IncidentState) -> IncidentAnswer:
         line, file, quote = _cited(grade.source)
         because = SeverityReason(
             because=grade.because,
+            sentence=f"{say_grade(grade)}.",
             words=grade.words,
             reason=grade.reason,
             by=grade.by,
