@@ -147,11 +147,16 @@ class Scheme(msgspec.Struct, frozen=True):
         return self._named(chosen, first, short, ()) if chosen else None
 
     def _by_name(self, text: str) -> Named | None:
+        chosen: set[int] = set()
+        short, first = "", ""
         for at, level in enumerate(self.levels):
-            if level.name and (found := _spoken(level.name, text)):
-                chosen = set(range(at + 1)) if found["up"] else {at}
-                return self._named(chosen, found[0], found[0] if found["up"] else "", ())
-        return None
+            found = _spoken(level.name, text) if level.name else None
+            if found is None:
+                continue
+            first = first or found[0]
+            chosen.update(range(at + 1) if found["up"] else (at,))
+            short = short or (found[0] if found["up"] else "")
+        return self._named(chosen, first, short, ()) if chosen else None
 
     def _named(
         self, chosen: set[int], words: str, short: str, undeclared: tuple[str, ...]
