@@ -115,8 +115,7 @@ class _Reading:
         elif meaning is Meaning.ESCALATION and self.in_force:
             read_escalation(section, self._scheme, self._ladder, self.notes)
         elif meaning is Meaning.COMMUNICATION and self.in_force:
-            found = read_communications(section, self._scheme, self.notes)
-            self.communications.extend(found)
+            self._communication(section)
         elif meaning is Meaning.POSTMORTEM:
             self._postmortem(section)
         elif meaning is Meaning.SCENARIOS:
@@ -130,6 +129,15 @@ class _Reading:
         else:
             for inner in section.sections:
                 self._visit(inner)
+
+    def _communication(self, section: Section) -> None:
+        """Read who is told; an escalation that stands below it is still one."""
+        inner = section.sections
+        climbs = [s for s in inner if meaning_of(s.title.plain) is Meaning.ESCALATION]
+        told = msgspec.structs.replace(section, sections=tuple(s for s in inner if s not in climbs))
+        self.communications.extend(read_communications(told, self._scheme, self.notes))
+        for below in climbs:
+            read_escalation(below, self._scheme, self._ladder, self.notes)
 
     def _below_severity(self, section: Section) -> None:
         for inner in section.sections:
