@@ -47,3 +47,50 @@ def assert_ledger_is_complete(result: Compiled) -> None:
         have = [entry.line for entry in result.ledger if entry.file == file]
         assert have == wanted
         assert all(entry.rule for entry in result.ledger)
+
+
+def edited(changes: dict[int, str | None]) -> Compiled:
+    """Compile the document of ``PROCESS`` with some of its lines changed, or taken out."""
+    lines = PROCESS.split("\n")
+    kept = [changes.get(n, line) for n, line in enumerate(lines, start=1)]
+    return compiled("\n".join(line for line in kept if line is not None))
+
+
+def line_of(words: str) -> int:
+    """Return the line of ``PROCESS`` on which these words stand."""
+    return next(n for n, line in enumerate(PROCESS.split("\n"), start=1) if words in line)
+
+
+PROCESS = """\
+# Incidents
+
+## Severity levels
+
+### P0 - Critical
+- Everything is down
+
+### P1 - High
+- Much is down
+
+### P2 - Medium
+- Little is down
+
+### P3 - Low
+- Nothing is down
+
+## Escalation
+
+### Escalation path
+
+1. **On-Call Engineer**: Initial response
+2. **Team Lead**: For P1+ incidents
+3. **Engineering Manager**: For P0 incidents
+4. **CTO**: For critical security breaches
+
+### Escalation criteria
+
+- P0: Escalate immediately
+- P1: Escalate if not resolved in 1 hour
+- P2: Escalate if not resolved in 4 hours
+- P3: Escalate if not resolved in 24 hours
+"""
