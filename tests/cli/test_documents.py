@@ -158,12 +158,65 @@ def test_the_sections_that_init_comments_out_are_all_that_is_missing(tmp_path):
 def test_init_never_overwrites(tmp_path):
     run("init", tmp_path)
     mine = written(tmp_path, "mine", "incident-response.md")
-    (tmp_path / "tocsin.toml").unlink()
+    before = (tmp_path / "tocsin.toml").read_text()
     result = run("init", tmp_path)
     assert result.exit_code == 2
-    assert str(mine) in result.stderr
+    assert f"{mine} and {tmp_path / 'tocsin.toml'}: already there" in result.stderr
     assert mine.read_text() == "mine"
-    assert not (tmp_path / "tocsin.toml").exists()
+    assert (tmp_path / "tocsin.toml").read_text() == before
+
+
+def test_init_writes_the_settings_for_a_runbook_that_is_there(tmp_path):
+    mine = written(tmp_path, EXAMPLE.read_text(encoding="utf-8"), "our-incidents.md")
+    result = run("init", tmp_path)
+    assert result.exit_code == 0
+    assert f"Wrote {tmp_path / 'tocsin.toml'}." in result.stdout
+    assert f"Left {mine} as it was." in result.stdout
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["our-incidents.md", "tocsin.toml"]
+    settings = (tmp_path / "tocsin.toml").read_text()
+    for role in ("On-Call Engineer", "Team Lead", "Engineering Manager", "CTO"):
+        assert f'"{role}" = [' in settings
+    assert '# "#neurocred-incidents" = ' in settings
+    assert '# "team" = ["email:' in settings
+    assert '# "users" = ["email:' in settings
+    checked = run("check", mine, "--format", "json", settings_of=settings_beside)
+    found = [f["code"] for f in json.loads(checked.stdout)["findings"]]
+    assert "T141" not in found
+    assert found.count("T142") == 4
+    assert {"T132", "T137"} <= set(found)
+
+
+def test_the_settings_for_a_runbook_lack_nothing_but_real_addresses(tmp_path):
+    written(tmp_path, EXAMPLE.read_text(encoding="utf-8"))
+    run("init", tmp_path)
+    settings = tmp_path / "tocsin.toml"
+    commented = re.compile(r'^# (?=\[\w+\]$|\w+ = |")', re.M)
+    settings.write_text(commented.sub("", settings.read_text()))
+    checked = run("check", tmp_path, "--format", "json", settings_of=settings_beside)
+    found = {f["code"] for f in json.loads(checked.stdout)["findings"]}
+    assert found.isdisjoint({"T132", "T137", "T141", "T142", "T143", "T144", "T146"})
+
+
+def test_init_writes_a_runbook_beside_settings_that_are_there(tmp_path):
+    settings = written(tmp_path, "# mine\n", "tocsin.toml")
+    readme = written(tmp_path, "# Our project\n\nHello.\n", "README.md")
+    result = run("init", tmp_path)
+    assert result.exit_code == 0
+    assert f"Wrote {tmp_path / 'incident-response.md'}." in result.stdout
+    assert f"Left {settings} as it was." in result.stdout
+    assert (settings.read_text(), readme.read_text()) == ("# mine\n", "# Our project\n\nHello.\n")
+
+
+def test_any_role_can_be_written_into_the_settings(tmp_path):
+    text = (
+        "# R\n\n## Severity\n\n### P0\n- x\n\n### P1\n- y\n\n## Escalation path\n\n"
+        '1. **The "first" engineer**: first response\n2. **\u7d4c\u55b6**: P0\n3. **\u8cac\u4efb**: P1\n'
+    )
+    written(tmp_path, text)
+    run("init", tmp_path)
+    checked = run("check", tmp_path, "--format", "json", settings_of=settings_beside)
+    assert checked.exit_code == 0
+    assert "T141" not in {f["code"] for f in json.loads(checked.stdout)["findings"]}
 
 
 def test_the_example_settings_name_everybody_and_say_that_nothing_leaves_yet():

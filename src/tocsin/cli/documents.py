@@ -107,7 +107,7 @@ def register(app: typer.Typer, settings_of: SettingsOf | None = None) -> None:
     def init(
         folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to write.")] = Path(),
     ) -> None:
-        """Write a small runbook and its settings to start from."""
+        """Write a small runbook and its settings to start from, or the settings for yours."""
         _write_starter(folder)
 
 
@@ -220,17 +220,55 @@ def _console() -> Console:
 
 
 def _write_starter(folder: Path) -> None:
+    """Write what is missing of a runbook and its settings, and nothing over what is there."""
     runbook, settings = folder / "incident-response.md", folder / "tocsin.toml"
-    present = [str(path) for path in (runbook, settings) if path.exists()]
-    if present:
-        _fail(f"{' and '.join(present)}: already there; nothing was written.")
+    present = _runbook_in(folder, runbook)
+    if present and settings.exists():
+        what = " and ".join(str(path) for path in (*_named(present, folder), settings))
+        _fail(f"{what}: already there; nothing was written.")
+    wanted: dict[Path, str] = {}
+    if not present:
+        wanted[runbook] = starter.RUNBOOK
+    if not settings.exists():
+        wanted[settings] = starter.SETTINGS
+        if present:
+            wanted[settings] = starter.settings_for(compile_runbook(present).policy)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        runbook.write_text(starter.RUNBOOK, encoding="utf-8")
-        settings.write_text(starter.SETTINGS, encoding="utf-8")
+        for path, text in wanted.items():
+            with path.open("x", encoding="utf-8") as file:
+                file.write(text)
     except OSError as error:
         _fail(f"{folder}: cannot be written: {error.strerror or error}.")
-    typer.echo(f"Wrote {runbook} and {settings}.")
-    typer.echo("Write your own levels, people and commands into them. Then:")
-    typer.echo(f"  tocsin check {runbook}")
-    typer.echo(f"  tocsin serve --runbook {runbook}")
+    typer.echo(f"Wrote {' and '.join(str(path) for path in wanted)}.")
+    left = [*_named(present, folder), *([settings] if settings not in wanted else [])]
+    if left:
+        typer.echo(f"Left {' and '.join(str(path) for path in left)} as it was.")
+    if present:
+        typer.echo("It names the roles, audiences and channels of the runbook; fill in the people.")
+    else:
+        typer.echo("Write your own levels, people and commands into them. Then:")
+    place = _named(present, folder)[0] if present else runbook
+    typer.echo(f"  tocsin check {place}")
+    typer.echo(f"  tocsin serve --runbook {place}")
+
+
+def _runbook_in(folder: Path, starting: Path) -> dict[str, str]:
+    """Return the documents of a folder that is a runbook already; none if it is not one yet.
+
+    A README alone is no runbook; a file that bears the starter's name always counts as one.
+    """
+    if not folder.is_dir() or not any(folder.rglob("*.md")):
+        return {}
+    documents = read_or_exit(folder)
+    policy = compile_runbook(documents).policy
+    is_runbook = policy.severities or policy.escalations or starting.exists()
+    return documents if is_runbook else {}
+
+
+def _named(documents: Mapping[str, str], folder: Path) -> list[Path]:
+    """Return the one document beside the settings, or the folder where there are several."""
+    if not documents:
+        return []
+    [first, *others] = [Path(file) for file in documents]
+    return [folder] if others or first.parent != folder else [first]
