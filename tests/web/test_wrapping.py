@@ -104,6 +104,7 @@ async def test_every_answer_tells_browsers_to_trust_nothing_but_us(site: Site) -
     for answer in answers:
         assert answer.headers["content-security-policy"] == SAFE_HEADERS["Content-Security-Policy"]
         assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["cache-control"] == "no-store"
         # Pages say same-origin: without any referrer some browsers call our own forms foreign.
         assert answer.headers["referrer-policy"] in ("no-referrer", "same-origin")
     assert "unsafe" not in SAFE_HEADERS["Content-Security-Policy"]
@@ -154,6 +155,8 @@ async def test_no_secret_reaches_the_log(site: Site) -> None:
         ("//in//KEY/x", "//in//***/x"),
         ("/ack/TOKEN", "/ack/***"),
         ("/login/SECRET", "/login/***"),
+        ("/proxied/in/KEY/api/v2/alerts", "/proxied/in/***/api/v2/alerts"),
+        ("/IN/KEY/api/v2/alerts", "/IN/***/api/v2/alerts"),
         ("/incidents/INC-1", "/incidents/INC-1"),
         ("/inside/out", "/inside/out"),
         ("/" + "x" * 999, "/" + "x" * 299),

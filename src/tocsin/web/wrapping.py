@@ -25,9 +25,12 @@ SAFE_HEADERS: Final = {
     ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
+    # Where a handler says nothing of caching, what it answers is private.
+    "Cache-Control": "no-store",
 }
 
-_SECRET_PART = re.compile(r"^(/+(?:in|ack|login)/+)[^/]+")
+# Wherever it stands: a sender that mistakes the prefix must not put its key into the log.
+_SECRET_PART = re.compile(r"(/+(?:in|ack|login)/+)[^/]+", re.IGNORECASE)
 _PATH_CHARACTERS_MAX = 300
 
 

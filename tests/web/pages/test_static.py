@@ -39,10 +39,11 @@ def test_what_we_write_stays_small(name: str) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["", "../app.py", "vendor/../../app.py", ".", "vendor/", "/etc/passwd", "vendor", "a\\..\\b", "nothing.css"],
+    ["", "../app.py", "vendor/../../app.py", ".", "vendor/", "/etc/passwd", "vendor", "a\\..\\b", "nothing.css", "a" * 5000, "a\0b"],
 )  # fmt: skip
 def test_only_files_of_the_folder_are_served(path: str) -> None:
     assert static_bytes(path) is None
+    assert static_bytes(f"./{path}") is None
 
 
 def test_an_unknown_icon_becomes_one_that_we_have(utc_now: object) -> None:

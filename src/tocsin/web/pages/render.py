@@ -25,6 +25,9 @@ from tocsin.web.pages.reader import Reader
 from tocsin.web.pages.views.markdown import inline
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from importlib.resources.abc import Traversable
+
     from fastapi import Request
 
     from tocsin.web.pages.views.parts import Cite, Mark
@@ -44,15 +47,30 @@ _SHELL_ICONS: Final = frozenset(
 )
 
 
-@cache
 def static_bytes(path: str) -> bytes | None:
-    """Return a file below ``static/``, or None for anything that is not one."""
-    root = resources.files("tocsin.web") / "static"
-    parts = path.split("/")
-    if any(not part or part.startswith(".") or "\\" in part for part in parts):
-        return None
-    found = root.joinpath(*parts)
-    return found.read_bytes() if found.is_file() else None
+    """Return a file below ``static/``, or None for anything that is not one.
+
+    Anybody may ask for anything: only what is there is looked for on the disk, or remembered.
+    """
+    return _content(path) if path in _static_files() else None
+
+
+@cache
+def _static_files() -> dict[str, Traversable]:
+    return dict(_files_below(resources.files("tocsin.web") / "static", ""))
+
+
+def _files_below(folder: Traversable, prefix: str) -> Iterator[tuple[str, Traversable]]:
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            yield from _files_below(entry, f"{prefix}{entry.name}/")
+        elif not entry.name.startswith("."):
+            yield f"{prefix}{entry.name}", entry
+
+
+@cache
+def _content(path: str) -> bytes:
+    return _static_files()[path].read_bytes()
 
 
 @cache
