@@ -9,6 +9,7 @@ import os
 import pathlib
 import signal
 import socket
+import stat
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -113,8 +114,8 @@ def _compiler_mark(documents: dict[str, str]) -> str:
     digest = hashlib.sha256(msgspec.json.encode(documents, order="sorted"))
     for room in (tocsin.runbook.__path__[0], tocsin.core.__path__[0]):
         for file in sorted(pathlib.Path(room).rglob("*.py")):
-            stat = file.stat()
-            digest.update(f"{file.name} {stat.st_size} {stat.st_mtime_ns}".encode())
+            now = file.stat()
+            digest.update(f"{file.name} {now.st_size} {now.st_mtime_ns}".encode())
     return digest.hexdigest()
 
 
@@ -125,9 +126,11 @@ def _prepare(plan: Plan) -> _Kept:
     documents = read_runbook(plan.runbook)
     mark = _compiler_mark(documents)
     with contextlib.suppress(OSError, msgspec.DecodeError):
-        kept = msgspec.msgpack.decode((plan.data / COMPILED_FILE).read_bytes(), type=_Kept)
-        if kept.mark == mark:
-            return kept
+        file = plan.data / COMPILED_FILE
+        if _is_ours(file) and not file.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            kept = msgspec.msgpack.decode(file.read_bytes(), type=_Kept)
+            if kept.mark == mark:
+                return kept
     return _Kept(mark, compile_or_refuse(documents, plan.runbook))
 
 
@@ -136,7 +139,8 @@ def _keep(plan: Plan, kept: _Kept) -> None:
     with contextlib.suppress(OSError):
         file = plan.data / COMPILED_FILE
         fresh = file.with_suffix(".new")
-        fresh.write_bytes(msgspec.msgpack.encode(kept))
+        fresh.unlink(missing_ok=True)
+        _write_private(fresh, msgspec.msgpack.encode(kept))
         fresh.replace(file)
 
 
@@ -163,6 +167,7 @@ async def running(plan: Plan) -> AsyncIterator[Running]:
             tuning=plan.settings.tuning,
         )
         from tocsin.web.app import create_app
+        from tocsin.web.connections import Impatient
 
         clock, ids = SystemClock(), SystemIds()
         await book.remember(database, clock.now())
@@ -205,6 +210,7 @@ async def running(plan: Plan) -> AsyncIterator[Running]:
         server = _Server(
             uvicorn.Config(
                 create_app(context),
+                http=Impatient,
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -336,17 +342,32 @@ async def _tokens(data: Path, database: Database, ids: SystemIds) -> dict[str, s
 def _kept_secret(file: Path, ids: SystemIds) -> str:
     try:
         if file.exists():
+            if not _is_ours(file):
+                raise CannotStart(
+                    f"{file}: belongs to another user, who then knows the token in it. "
+                    "Remove it, or choose another --data."
+                )
             return file.read_text(encoding="utf-8").strip()
         file.parent.mkdir(parents=True, exist_ok=True)
         secret = ids.secret()
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
-            handle.write(secret + "\n")
+        _write_private(file, f"{secret}\n".encode())
     except OSError as error:
         raise CannotStart(
             f"{file}: cannot keep a token there: {error.strerror or error}."
         ) from error
     return secret
+
+
+def _is_ours(file: Path) -> bool:
+    """Say whether a file, and the link that leads to it if there is one, is ours or root's."""
+    return {file.lstat().st_uid, file.stat().st_uid} <= {0, os.geteuid()}
+
+
+def _write_private(file: Path, content: bytes) -> None:
+    """Write a file that nobody else can read, and that was not there before."""
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as handle:
+        handle.write(content)
 
 
 async def _watch(
@@ -406,8 +427,8 @@ def _fingerprint(runbook: Path) -> tuple[tuple[str, int, int], ...]:
     found = []
     for file in files:
         with contextlib.suppress(OSError):
-            stat = file.stat()
-            found.append((str(file), stat.st_mtime_ns, stat.st_size))
+            now = file.stat()
+            found.append((str(file), now.st_mtime_ns, now.st_size))
     return tuple(found)
 
 

@@ -68,6 +68,7 @@ def serving(runbook, data):
 class TestFirstStart:
     def test_tokens_are_written_for_the_owner_only_and_explained(self, runbook, data):
         with tocsin(runbook, data) as server:
+            assert stat.S_IMODE((data / "compiled.msgpack").stat().st_mode) == 0o600
             for name in ("admin.token", "ingest.key"):
                 assert stat.S_IMODE((data / name).stat().st_mode) == 0o600
                 assert (data / name).read_text().strip() not in server.output
@@ -111,6 +112,14 @@ class TestRefusals:
             )
         assert f"127.0.0.1:{port}: cannot listen there" in said
         assert "--listen" in said
+
+    @pytest.mark.root_only
+    def test_a_token_that_somebody_else_put_there(self, runbook, data):
+        data.mkdir()
+        (data / "admin.token").write_text("known-to-somebody-else\n")
+        os.chown(data / "admin.token", 65534, 65534)
+        said = refused(*serving(runbook, data))
+        assert f"{data / 'admin.token'}: belongs to another user" in said
 
     def test_a_database_that_does_not_answer(self, runbook, data):
         url = "postgresql://nobody@127.0.0.1:1/none"

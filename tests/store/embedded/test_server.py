@@ -121,6 +121,34 @@ async def test_files_are_for_their_owners_only(server: Embedded, place: Path) ->
     assert (data / "postgres.password").stat().st_uid == os.geteuid()
 
 
+async def test_a_directory_that_all_may_write_into_is_refused(place: Path) -> None:
+    data = place / "data"
+    data.mkdir()
+    data.chmod(0o777)
+    with pytest.raises(EmbeddedError, match="chmod o-w"):
+        await Embedded.start(data)
+    assert not list(data.iterdir())
+
+
+@pytest.mark.root_only
+async def test_a_directory_of_somebody_else_is_refused(place: Path) -> None:
+    data = place / "data"
+    data.mkdir()
+    os.chown(data, 12_345, 12_345)
+    with pytest.raises(EmbeddedError, match="belongs to another user"):
+        await Embedded.start(data)
+
+
+async def test_a_link_in_the_place_of_the_lock_is_not_followed(place: Path) -> None:
+    data, precious = place / "data", place / "precious"
+    data.mkdir(0o711)
+    precious.write_text("kept")
+    (data / "lock").symlink_to(precious)
+    with pytest.raises(EmbeddedError, match="lock cannot be opened"):
+        await Embedded.start(data)
+    assert precious.read_text() == "kept"
+
+
 @pytest.mark.root_only
 async def test_other_users_cannot_reach_the_socket(server: Embedded) -> None:
     path = str(_socket_of(server))

@@ -67,6 +67,7 @@ class DataDirectory:
                 f"The data directory {self.root} belongs to another user: "
                 "choose another with --data."
             )
+        self._must_be_private()
         owner = self.cluster.stat().st_uid if self.cluster.is_dir() else self._account.uid
         if owner != self._account.uid:
             raise EmbeddedError(
@@ -76,7 +77,11 @@ class DataDirectory:
 
     def hold(self) -> None:
         """Take the directory for this process. Raises EmbeddedError while another has it."""
-        lock = os.open(self._lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        try:
+            lock = os.open(self._lock_file, flags, 0o600)
+        except OSError as error:
+            raise EmbeddedError(f"{self._lock_file} cannot be opened: {error.strerror}.") from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -177,6 +182,20 @@ class DataDirectory:
             and found.st_uid == self._account.uid
             and stat.S_IMODE(found.st_mode) == 0o700
         )
+
+    def _must_be_private(self) -> None:
+        """Raise EmbeddedError where others could have put a token, a link or a database."""
+        found = self.root.stat()
+        if found.st_uid not in (0, os.geteuid(), self._account.uid):
+            raise EmbeddedError(
+                f"The data directory {self.root} belongs to another user: "
+                "choose another with --data."
+            )
+        if found.st_mode & stat.S_IWOTH:
+            raise EmbeddedError(
+                f"Every user may write into the data directory {self.root}: see that all in it is "
+                f"yours, then chmod o-w {self.root}, or choose another with --data."
+            )
 
     def _must_be_reachable(self) -> None:
         blocked = self._account.blocked_at(self.root.parent)
