@@ -137,6 +137,11 @@ def test_a_mistake_is_named_with_its_place(written, text, says):
     assert says in str(caught.value)
 
 
+def test_an_empty_secret_is_no_secret(written):
+    with pytest.raises(ConfigError, match="the environment variable TOKEN is empty"):
+        load(written("[slack]\ntoken = { env = 'TOKEN' }\n"), {"TOKEN": ""})
+
+
 def test_a_mistake_is_looked_for_in_its_own_table(written):
     with pytest.raises(ConfigError) as caught:
         load(written("[people.ona]\nname = 'Ona'\n\n[email]\nname = 'x'\n"), {})

@@ -159,7 +159,6 @@ async def running(plan: Plan) -> AsyncIterator[Running]:
             preparing = group.create_task(asyncio.to_thread(_prepare, plan))
         database, embedded = opening.result()
         kept = preparing.result()
-        _keep(plan, kept)
         book = Book(
             _shortened(kept.compiled, plan.shorten_by),
             plan.settings.directory,
@@ -204,6 +203,7 @@ async def running(plan: Plan) -> AsyncIterator[Running]:
             closing=stop,
         )
         tokens = await _tokens(plan.data, database, ids)
+        _keep(plan, kept)
         link = ids.secret()
         async with database.transaction() as connection:
             await access.offer_link(connection, link, clock.now() + LINK_LIFE)
@@ -348,7 +348,7 @@ def _kept_secret(file: Path, ids: SystemIds) -> str:
                     "Remove it, or choose another --data."
                 )
             return file.read_text(encoding="utf-8").strip()
-        file.parent.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         secret = ids.secret()
         _write_private(file, f"{secret}\n".encode())
     except OSError as error:

@@ -345,6 +345,8 @@ class _Reader:
             name = str(value["env"])
             if name not in self.environment:
                 self.fault(where, f"the environment variable {name} is not set", name)
+            elif not self.environment[name]:
+                self.fault(where, f"the environment variable {name} is empty", name)
             return Secret(self.environment.get(name, ""))
         file = self.path.parent / str(value["file"])
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
@@ -127,7 +128,7 @@ def banner(plan: Plan, server: Running) -> list[str]:
         f"  Board      {server.login_url}",
         "             signs you in once, within 15 minutes",
         f"  Prometheus alertmanagers: path_prefix: /in/<the key in {key_file}>/",
-        f'  Commands   export TOCSIN_TOKEN="$(cat {token_file})"; tocsin incidents',
+        f'  Commands   export TOCSIN_TOKEN="$(cat {quote(str(token_file))})"; tocsin incidents',
     ]
     if plan.data != Path("tocsin-data") or server.url != f"http://{DEFAULT_LISTEN}":
         lines[-1] += f" --server {server.url}"

@@ -64,7 +64,7 @@ def page_message(
         case Because.REPEAT:
             lines.append(f"You have not acknowledged yet. This is page {repeat + 1}.")
         case Because.UNDELIVERABLE:
-            lines.append("An earlier way to reach somebody failed.")
+            lines.append(f"You are reached as {role}; an earlier way to reach somebody failed.")
         case _:
             lines.append(f"You are reached as {role}.")
     if state.play:

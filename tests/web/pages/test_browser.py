@@ -180,6 +180,16 @@ async def test_an_incident_appears_on_an_open_board(gallery: Gallery) -> None:
         assert (await page.inner_text("h1")).startswith("Six open.")
 
 
+async def test_a_word_without_end_stays_inside_a_telephone(gallery: Gallery) -> None:
+    title = f"Down: {'a-host-name-without-spaces.' * 4}{'x' * 40}"
+    declared = inputs.IncidentDeclared(title, "Priya Shah", "P2")
+    incident = await gallery.context.engine.declare("hosts", declared)
+    async with browsing(gallery, 390) as (page, url):
+        for path in ("/", f"/incidents/{incident}", f"/incidents/{incident}/postmortem"):
+            await page.goto(f"{url}{path}", wait_until="load")
+            assert await page.evaluate("document.documentElement.scrollWidth") == 390, path
+
+
 async def test_the_keys_walk_the_board(gallery: Gallery) -> None:
     async with browsing(gallery) as (page, url):
         await page.goto(url, wait_until="load")

@@ -99,7 +99,8 @@ async def get_postmortem(request: Request, incident: str) -> Response:
         recorded = await journal.read(connection, f"incident/{state.id}")
         policy = await context.book.fetch(connection, state.revision)
     text = draft(policy, state, [(entry.at, entry.event) for entry in recorded], at)
-    view = paper(state, text, len(recorded), policy, _citer(context, state.revision), at)
+    events = [entry.event for entry in recorded]
+    view = paper(state, text, events, policy, _citer(context, state.revision), at)
     return show(request, "postmortem.html", at, pm=view)
 
 

@@ -13,14 +13,18 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from tocsin.base.durations import say_duration
+from tocsin.core.events import PageDelivered
 from tocsin.reports.postmortem import BLANK
 from tocsin.web.pages import saying
 from tocsin.web.pages.views.parts import Cite, Citer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from markdown_it.token import Token
 
     from tocsin.base.source import Source
+    from tocsin.core.events import Event
     from tocsin.core.policy import Policy
     from tocsin.core.state import IncidentState
 
@@ -58,9 +62,14 @@ class Paper(msgspec.Struct, frozen=True):
 
 
 def paper(
-    state: IncidentState, markdown: str, events: int, policy: Policy, cite: Citer, at: datetime
+    state: IncidentState,
+    markdown: str,
+    events: Sequence[Event],
+    policy: Policy,
+    cite: Citer,
+    at: datetime,
 ) -> Paper:
-    """Return a draft to be read on screen."""
+    """Return a draft to be read on screen. ``events`` is the whole journal of the incident."""
     lines = _lines_of(policy)
     sections: list[list[Part]] = []
     for tag, heading, body in _split(saying.sayable(markdown)):
@@ -76,9 +85,9 @@ def paper(
         title=state.title,
         opened_at=state.opened_at or at,
         is_open=state.is_open,
-        events=events,
+        events=len(events),
         blanks=markdown.count(BLANK),
-        stats=_stats(state, at),
+        stats=_stats(state, events, at),
         sections=tuple(tuple(section) for section in sections),
     )
 
@@ -131,9 +140,12 @@ def _link_lines(match: re.Match[str]) -> str:
     )
 
 
-def _stats(state: IncidentState, at: datetime) -> tuple[tuple[str, str], ...]:
+def _stats(
+    state: IncidentState, events: Sequence[Event], at: datetime
+) -> tuple[tuple[str, str], ...]:
     opened = state.opened_at or at
-    people = sum(1 for page in state.pages.values() if not page.person.startswith("role:"))
+    # From the journal: a reopened incident has forgotten whom it reached the first time.
+    reached = {event.name for event in events if isinstance(event, PageDelivered)}
     found = []
     if state.acknowledged_at is not None:
         started = state.started_at or opened
@@ -142,7 +154,7 @@ def _stats(state: IncidentState, at: datetime) -> tuple[tuple[str, str], ...]:
         found.append(("Resolved in", say_duration(state.resolved_at - opened)))
     else:
         found.append(("Open for", say_duration(at - opened)))
-    found.append(("People reached", str(people)))
+    found.append(("People reached", str(len(reached))))
     found.append(("Alerts", str(len(state.alerts))))
     signals = sum(alert.signals for alert in state.alerts.values()) + state.reports
     found.append(("Signals", f"{signals:,}"))
