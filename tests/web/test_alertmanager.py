@@ -110,6 +110,10 @@ async def test_filters_select_as_in_alertmanager(
     [
         ("filter=bad", "bad matcher format: bad"),
         ("filter=a%3D~%22(%22", "error parsing regexp: missing ): ("),
+        (
+            f"filter=a%3D~%22{'(a%3F){900}' * 20}%22",
+            "error parsing regexp: pattern too large - compile failed",
+        ),
         ("filter=a%3D%22unclosed", 'bad matcher format: a="unclosed'),
         ("receiver=%28", "failed to parse receiver param: ("),
     ],

@@ -9,6 +9,12 @@ import msgspec
 import re2
 
 _NOT_WORD = re.compile(r"[^a-z0-9@#]+")
+# RE2 takes time by the length of the text times the size of the expression. Both are bounded:
+# without, one expression of a few hundred characters can take a minute for one alert.
+EXPRESSION_TEXT_MAX = 2048
+EXPRESSION_OPTIONS = re2.Options()
+EXPRESSION_OPTIONS.log_errors = False
+EXPRESSION_OPTIONS.max_mem = 524_288  # a thousand host names fit in
 
 
 def role_key(role: str) -> str:
@@ -88,14 +94,17 @@ class Matcher(msgspec.Struct, frozen=True):
         """Say whether the labels satisfy this condition.
 
         Expressions match the whole value and are RE2, as in Alertmanager: a user's expression
-        cannot take exponential time. An expression that RE2 refuses matches nothing; receivers
-        reject it before it is stored.
+        cannot take exponential time. An expression that RE2 refuses matches nothing, and neither
+        does one that is put to a text over EXPRESSION_TEXT_MAX: what cannot be judged is not
+        silenced. Receivers reject bad expressions before they are stored.
         """
         have = labels.get(self.name, "")
         if not self.is_regex:
             return (have == self.value) is self.is_equal
+        if len(have) > EXPRESSION_TEXT_MAX:
+            return False
         try:
-            hit = re2.fullmatch(self.value, have) is not None
+            hit = re2.fullmatch(self.value, have, EXPRESSION_OPTIONS) is not None
         except re2.error:
             return False
         return hit is self.is_equal

@@ -58,6 +58,8 @@ _FORBIDDEN: tuple[tuple[Network, str], ...] = tuple(
         ("198.18.0.0/15", "for benchmarks"),
         ("240.0.0.0/4", "reserved"),
         ("::/96", "this machine or an IPv4 address in disguise"),
+        ("::ffff:0:0:0/96", "an IPv4 address in disguise"),
+        ("3fff::/20", "for documentation"),
         ("64:ff9b::/96", "an IPv4 address in disguise"),
         ("64:ff9b:1::/48", "an IPv4 address in disguise"),
         ("2001::/32", "an IPv4 address in disguise"),

@@ -19,7 +19,7 @@ import re2
 from fastapi import APIRouter, Query, Request, Response
 from msgspec.structs import replace
 
-from tocsin.core.surroundings import Matcher, Silence
+from tocsin.core.surroundings import EXPRESSION_OPTIONS, Matcher, Silence
 from tocsin.integrations.inbound.alertmanager import read_alerts
 from tocsin.integrations.signals import NotJson
 from tocsin.store import alerts, silences
@@ -53,8 +53,6 @@ _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _FILTERS_MAX = 50
 _MATCHERS_MAX = 100
-_QUIET = re2.Options()
-_QUIET.log_errors = False
 
 router = APIRouter(tags=["Alertmanager"])
 
@@ -433,7 +431,7 @@ def _regex_fault(matcher: Matcher) -> str:
     if not matcher.is_regex:
         return ""
     try:
-        re2.compile(matcher.value, _QUIET)
+        re2.compile(matcher.value, EXPRESSION_OPTIONS)
     except re2.error as error:
         why = error.args[0] if error.args else b""
         detail = why.decode("utf-8", "replace") if isinstance(why, bytes) else str(why)
