@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import os
 import pathlib
+import resource
 import signal
 import socket
 import stat
@@ -56,6 +57,7 @@ INGEST_KEY_FILE = "ingest.key"
 LINK_LIFE = timedelta(minutes=15)
 RUNBOOK_POLL_S = 1.0
 SHUTDOWN_S_MAX = 10
+FILES_MAX = 65_536
 
 
 class CannotStart(Exception):  # noqa: N818 - it says what is so, in one line for a person
@@ -150,6 +152,7 @@ async def running(plan: Plan) -> AsyncIterator[Running]:
 
     Raises CannotStart, store.EmbeddedError or config.ConfigError with one clear sentence.
     """
+    _allow_many_connections()
     listening = _listen(plan.host, plan.port)
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(listening.close)
@@ -292,6 +295,15 @@ async def _database(
         raise CannotStart(str(error)) from error
     stack.push_async_callback(database.close)
     return database, embedded
+
+
+def _allow_many_connections() -> None:
+    """Ask for more file descriptors than the usual 1,024, which are few for a front door."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES_MAX if hard == resource.RLIM_INFINITY else min(hard, FILES_MAX)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _listen(host: str, port: int) -> socket.socket:

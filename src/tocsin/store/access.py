@@ -40,6 +40,11 @@ async def holder(c: Connection, secret: str) -> Grant | None:
     return _grant(await c.fetchrow(_SQL["holder"], _hash(secret)))
 
 
+async def is_taken(c: Connection, name: str) -> bool:
+    """Say whether some secret was granted under that name, whatever its case."""
+    return await c.fetchval(_SQL["is_taken"], codec.key(name)) is True
+
+
 async def offer_link(c: Connection, secret: str, expires_at: datetime) -> None:
     """Let a link sign somebody in, once, until then."""
     await c.execute(_SQL["offer_link"], _hash(secret), codec.moment(expires_at))

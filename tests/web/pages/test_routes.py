@@ -13,7 +13,7 @@ from tests.web.pages.gallery import READER, Gallery, muted_night, open_gallery, 
 from tocsin.core.phases import Phase
 from tocsin.core.state import IncidentState
 from tocsin.runbook import compile_runbook
-from tocsin.store import incidents, runbooks
+from tocsin.store import access, incidents, runbooks
 from tocsin.store.database import Database
 from tocsin.web.guard import SESSION_COOKIE
 
@@ -365,6 +365,27 @@ async def test_a_sign_in_link_works_once_and_asks_for_a_name(
         again = await another.get(f"/login/{night.link}")
     assert again.status_code == 410
     assert "set-cookie" not in again.headers
+
+
+async def test_a_chat_that_previews_a_link_does_not_use_it_up(
+    night: Gallery, stranger: httpx2.AsyncClient
+) -> None:
+    for agent in ("Slackbot-LinkExpanding 1.0", "WhatsApp/2.23", "facebookexternalhit/1.1"):
+        seen = await stranger.get(f"/login/{night.link}", headers={"User-Agent": agent})
+        assert seen.status_code == 200
+        assert "set-cookie" not in seen.headers
+    assert (await stranger.get(f"/login/{night.link}")).status_code == 303
+
+
+async def test_nobody_signs_in_under_the_name_of_a_token(
+    night: Gallery, stranger: httpx2.AsyncClient
+) -> None:
+    async with night.context.database.transaction() as connection:
+        await access.grant(connection, "admin", "a-secret", ["admin"])
+    await stranger.get(f"/login/{night.link}")
+    answer = await stranger.post("/name", data={"name": "Admin"})
+    assert answer.status_code == 422
+    assert "is the name of a token" in answer.text
 
 
 async def test_the_timeline_goes_by_the_name_that_was_given(

@@ -7,6 +7,10 @@ ON CONFLICT (hash) DO UPDATE SET name = excluded.name, scopes = excluded.scopes;
 -- about: Who holds a secret.
 SELECT name, scopes FROM grants WHERE hash = $1;
 
+-- name: is_taken
+-- about: Whether a secret goes by a name, in any case of its letters.
+SELECT EXISTS (SELECT FROM grants WHERE lower(name) = lower($1));
+
 -- name: offer_link
 -- about: A link that signs in once.
 INSERT INTO sign_in_links (hash, expires_at) VALUES ($1, $2)

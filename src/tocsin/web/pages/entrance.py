@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
+import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -25,6 +26,11 @@ UNNAMED: Final = "Operator"
 NAME_CHARACTERS_MAX: Final = 60
 _LINK_CHARACTERS_MAX: Final = 200
 _TYPES: Final = {".woff2": "font/woff2", ".toml": "application/toml", ".js": "text/javascript"}
+
+_PREVIEWER: Final = re.compile(
+    r"bot\b|preview|crawl|spider|facebookexternalhit|whatsapp|telegram|discord|skype|slack-",
+    re.IGNORECASE,
+)
 
 router = APIRouter(include_in_schema=False)
 
@@ -61,6 +67,9 @@ async def login_help(request: Request) -> Response:
 async def log_in(request: Request, secret: str) -> Response:
     """Use the link up and begin a session; then ask for the name that the timeline will show."""
     context = context_of(request)
+    if _PREVIEWER.search(request.headers.get("user-agent", "")):
+        # A chat that looks at what was pasted into it must not use the link up, or be signed in.
+        return show(request, "sign_in.html", stage="help")
     async with context.database.transaction() as connection:
         if not (_is_plausible(secret) and await access.use_link(connection, secret)):
             return show(request, "sign_in.html", status=410, stage="used")
@@ -102,6 +111,9 @@ async def set_name(request: Request) -> Response:
     if caller_of(request).kind != "session" or not session:
         raise Problem(403, "Only a browser that is signed in has a name to change.")
     async with context.database.transaction() as connection:
+        if await access.is_taken(connection, name):
+            said_so = f"{name} is the name of a token. Give the name your colleagues know you by."
+            return _ask_name(request, "", said_so, 422)
         await access.start_session(
             connection, session, name, SESSION_SCOPES, context.clock.now() + SESSION_LASTS
         )
