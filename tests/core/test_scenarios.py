@@ -210,6 +210,16 @@ class TestRegrading:
         w.advance(at(60))
         assert (60, LEAD, "not_resolved", 193) in pages(w)
 
+    def test_who_holds_two_roles_is_kept_while_either_would_have_been_paged(self):
+        roles = {**DIRECTORY.roles, "team lead": ("ona",)}
+        both = Directory(people=PEOPLE, roles=roles)
+        w = world(directory=both, tuning=Tuning(repeat_every_s=300))
+        w.receive(signal(severity="P1"))
+        w.advance(at(61))
+        w.act(INC, SeverityChosen("Tom", "P2", "one region only"))
+        assert not w.incidents[INC].pages["ona"].stopped
+        assert "repeat/ona" in timers_of(w.incidents[INC])
+
     def test_a_page_is_not_repeated_when_the_severity_only_tells(self):
         w = world(tuning=Tuning(repeat_every_s=300))
         w.receive(signal(severity="P1"))

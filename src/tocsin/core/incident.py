@@ -367,14 +367,16 @@ class _Turn:
         ladder = plan_rungs(
             self.policy, self.state.severity, security_breach=self.state.security_breach
         )
+        # By person: who holds two roles has one page, under the role that was reached last.
         paged = {
-            role
+            person.id
             for rung in ladder
             if rung.urgency is Urgency.PAGE and rung_due(self.state, rung) <= self.at
             for role in rung.roles
+            for person in self.surroundings.directory.reachable_as(role)
         }
         for name, page in self.state.pages.items():
-            if page.role not in paged and page.acknowledged_at is None and not page.stopped:
+            if name not in paged and page.acknowledged_at is None and not page.stopped:
                 self.emit(ev.PageStopped(name, page.name, page.role, self.state.severity))
 
     def settle(self) -> None:
