@@ -17,6 +17,8 @@ from typing import Self
 
 import msgspec
 
+from tests.fakes.waiting import wait_for_all
+
 
 class Request(msgspec.Struct, frozen=True):
     """One request. Header names are in lower case; ``path`` holds the query too."""
@@ -89,10 +91,7 @@ class LocalServer:
 
     def wait_for(self, count: int, timeout_s: float = 10.0) -> list[Request]:
         """Return everything received once there are so many requests; fail after a while."""
-        with self._changed:
-            enough = self._changed.wait_for(lambda: len(self.received) >= count, timeout_s)
-            assert enough, f"{len(self.received)} of {count} requests came within {timeout_s} s"
-            return list(self.received)
+        return wait_for_all(self._changed, self.received, count, timeout_s, "requests")
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -25,6 +25,7 @@ from typing import Any, Self
 import msgspec
 
 from tests.fakes.http import Answer, LocalServer, Request
+from tests.fakes.waiting import wait_for_all
 
 
 class SlackMessage(msgspec.Struct, frozen=True):
@@ -101,10 +102,7 @@ class FakeSlack:
 
     def wait_for(self, count: int, timeout_s: float = 10.0) -> list[SlackMessage]:
         """Return all messages once there are so many; fail after a while."""
-        with self._changed:
-            enough = self._changed.wait_for(lambda: len(self.messages) >= count, timeout_s)
-            assert enough, f"{len(self.messages)} of {count} messages came within {timeout_s} s"
-            return list(self.messages)
+        return wait_for_all(self._changed, self.messages, count, timeout_s, "messages")
 
     def to(self, channel: str) -> list[SlackMessage]:
         """Return what a channel or person was told, in order."""

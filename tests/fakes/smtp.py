@@ -26,6 +26,8 @@ from typing import Any, Self
 import msgspec
 from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 
+from tests.fakes.waiting import wait_for_all
+
 
 class ReceivedMail(msgspec.Struct, frozen=True):
     """One mail that was taken."""
@@ -80,10 +82,7 @@ class FakeSmtp:
 
     def wait_for(self, count: int, timeout_s: float = 10.0) -> list[ReceivedMail]:
         """Return all mails once there are so many; fail after a while."""
-        with self._changed:
-            enough = self._changed.wait_for(lambda: len(self.mails) >= count, timeout_s)
-            assert enough, f"{len(self.mails)} of {count} mails came within {timeout_s} s"
-            return list(self.mails)
+        return wait_for_all(self._changed, self.mails, count, timeout_s, "mails")
 
     def to(self, address: str) -> list[ReceivedMail]:
         """Return what one address was sent, in order."""

@@ -24,6 +24,7 @@ from typing import Any, Self
 import msgspec
 
 from tests.fakes.http import Answer, LocalServer, Request
+from tests.fakes.waiting import wait_for_all
 
 _AGE_S_MAX = 300
 
@@ -78,10 +79,7 @@ class FakeWebhook:
 
     def wait_for(self, count: int, timeout_s: float = 10.0) -> list[Call]:
         """Return all calls once there are so many; fail after a while."""
-        with self._changed:
-            enough = self._changed.wait_for(lambda: len(self.calls) >= count, timeout_s)
-            assert enough, f"{len(self.calls)} of {count} calls came within {timeout_s} s"
-            return list(self.calls)
+        return wait_for_all(self._changed, self.calls, count, timeout_s, "calls")
 
     def __enter__(self) -> Self:
         self._server.__enter__()
