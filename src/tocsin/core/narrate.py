@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tocsin.base.durations import say_duration
 from tocsin.base.source import Source
 from tocsin.core import events as ev
 from tocsin.core.events import Because, GradedBecause, Hold
@@ -344,11 +343,6 @@ def _(event: ev.IncidentReopened) -> Line:
     reason = f": {event.reason}" if event.reason else ""
     text = f"{event.by} reopened it{reason}. The clocks start anew"
     return Line(text, PEOPLE, "flame", tone="bad", who=event.by)
-
-
-def say_since(start: datetime, at: datetime) -> str:
-    """Return how long ago ``start`` was, as the screens say it."""
-    return say_duration(at - start)
 
 
 def _named(page: ev.PageAsked) -> str:

@@ -6,7 +6,7 @@ import re
 
 from tocsin.base.source import Source
 from tocsin.core.policy import Finding, LedgerEntry, Level, LineStatus
-from tocsin.runbook.document import Block, Document, Fence, Item, Listing, Paragraph, Section, Table
+from tocsin.runbook.document import Block, Document, Fence, Item, Listing, Paragraph, Table
 from tocsin.runbook.findings import CATALOGUE
 
 _MARKUP = re.compile(r"^\s*(?:>\s*)*(?:#{1,6}\s+|[-*+]\s+|\d+[.)]\s+)?(?:\[[ xX]\]\s+)?")
@@ -73,12 +73,6 @@ class Notes:
     def mark_item(self, item: Item, status: LineStatus, rule: str) -> None:
         """Account for an item's own words, without what is nested in it."""
         self.mark(item.text.line, status, rule, end=item.text.end)
-
-    def mark_section(self, section: Section, status: LineStatus, rule: str) -> None:
-        """Account for all blocks of a section and of those below it."""
-        for inner in section.walk():
-            for block in inner.blocks:
-                self.mark_block(block, status, rule)
 
     def ledger(self) -> tuple[LedgerEntry, ...]:
         """Return one entry per non-blank line, filling in what no reader claimed."""

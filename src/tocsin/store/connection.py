@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 
@@ -35,10 +35,6 @@ class Connection(Protocol):
 
     async def execute(self, query: str, *args: object) -> str:
         """Run a statement; return its command tag, e.g. "DELETE 3"."""
-        ...
-
-    async def executemany(self, query: str, args: Iterable[Sequence[object]]) -> None:
-        """Run a statement once for each set of arguments, in one round trip."""
         ...
 
     def is_closed(self) -> bool:
