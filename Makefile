@@ -9,7 +9,9 @@ WORKERS ?= auto
 export UV_SYSTEM_CERTS ?= 1
 export UV_NATIVE_TLS ?= 1
 
-.PHONY: help demo test check bench shots lock clean
+PROOFS := crash chaos-db split-brain disk-full simulate-seeds time load bad-input no-entry
+
+.PHONY: help demo test check bench shots lock clean $(PROOFS)
 .DEFAULT_GOAL := help
 
 help:
@@ -17,12 +19,14 @@ help:
 	@echo "make test   run every test"
 	@echo "make check  format, lint, floors, types"
 	@echo "make bench  measure what the docs claim"
+	@echo "make $(firstword $(PROOFS)), or another of: $(wordlist 2,9,$(PROOFS))"
+	@echo "            prove a promise of docs/reliability.md (ARGS=--short: in a minute)"
 
 demo: $(VENV)/.demo
 	@$(BIN)/tocsin demo $(ARGS)
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check
@@ -32,6 +36,10 @@ check: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m tests.bench $(ARGS)
+
+# What docs/reliability.md promises, each proved by a command: hours of faults, or ARGS=--short.
+$(PROOFS): $(VENV)/.dev
+	$(BIN)/python -m tests.proof.$(subst -,_,$@) $(ARGS)
 
 shots: $(VENV)/.dev
 	$(BIN)/python -m tests.web.pages.shots $(ARGS)

@@ -1,0 +1,7 @@
+-- How each contact did when it was last used: a contact that nobody ever tried is a hole.
+CREATE TABLE contacts (
+    contact text COLLATE "C" PRIMARY KEY,
+    delivered_at timestamptz,
+    failed_at timestamptz,
+    detail text NOT NULL DEFAULT ''
+);

@@ -1,0 +1,7 @@
+-- The latest that the clock of this database ever showed us, so that a step backwards is noticed
+-- even by a process that was not there before it.
+CREATE TABLE clock_seen (
+    one boolean PRIMARY KEY DEFAULT true CHECK (one),
+    latest timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+INSERT INTO clock_seen DEFAULT VALUES;
