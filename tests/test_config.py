@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tocsin.config import ConfigError, load
+from tocsin.config import ConfigError, crash_at, load
 from tocsin.core.surroundings import Contact
 
 GOOD = """
@@ -152,3 +152,15 @@ def test_all_mistakes_are_listed_at_once(written):
     with pytest.raises(ConfigError) as caught:
         load(written("[people.ona]\nphone = '1'\n[nonsense]\n[roles]\nCTO = ['x']\n"), {})
     assert len(str(caught.value).splitlines()) == 3
+
+
+def test_a_crash_point_is_named_with_the_time_it_is_reached() -> None:
+    assert crash_at({}) is None
+    assert crash_at({"TOCSIN_CRASH_AT": "turn.claimed:3"}) == ("turn.claimed", 3)
+    assert crash_at({"TOCSIN_CRASH_AT": "turn.claimed"}) == ("turn.claimed", 1)
+
+
+@pytest.mark.parametrize("told", ["turn.clamed:3", "turn.claimed:0", "turn.claimed:", ":1"])
+def test_an_unknown_crash_point_is_refused_with_what_there_is(told: str) -> None:
+    with pytest.raises(ConfigError, match="TOCSIN_CRASH_AT: "):
+        crash_at({"TOCSIN_CRASH_AT": told})

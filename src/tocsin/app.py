@@ -11,6 +11,7 @@ import resource
 import signal
 import socket
 import stat
+import sys
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -23,8 +24,9 @@ import uvicorn
 import tocsin.core
 import tocsin.runbook
 from tocsin import __version__
+from tocsin.base import faults
 from tocsin.base.source import Source
-from tocsin.config import Unreadable, read_runbook
+from tocsin.config import Unreadable, crash_at, read_runbook
 from tocsin.core.policy import Finding, Level
 from tocsin.engine.book import Book
 from tocsin.engine.courier import Courier
@@ -259,6 +261,22 @@ class _Server(uvicorn.Server):
     def capture_signals(self):  # type: ignore[no-untyped-def] # uvicorn's own signature is untyped here
         """Leave signals to the command: it sets ``stop``, which ends streams, engine and server."""
         yield
+
+
+def crash_where_told() -> None:
+    """Arm the crash point that TOCSIN_CRASH_AT names, if it is set; raises ConfigError."""
+    told = crash_at()
+    if told is None:
+        return
+    name, nth = told
+    _log.warning("this process will kill itself", at=name, nth=nth)
+
+    def crash() -> None:
+        sys.stderr.write(f"tocsin: crash point {name}, time {nth}\n")
+        sys.stderr.flush()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    faults.arm(faults.at(name, nth, crash))
 
 
 def give_up_on_signal() -> None:

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
+from tocsin.base import faults
 from tocsin.base.durations import parse_duration
 from tocsin.core.surroundings import Contact, Directory, Person, Tuning, role_key
 from tocsin.engine.outbound import SmtpServer
@@ -65,6 +66,26 @@ class Settings:
 def database_url() -> str:
     """Return the PostgreSQL address from ``DATABASE_URL``, or "" for the embedded server."""
     return os.environ.get("DATABASE_URL", "").strip()  # noqa: TID251 - this is the one place
+
+
+def crash_at(environment: Mapping[str, str] | None = None) -> tuple[str, int] | None:
+    """Return at which crash point, and the how manieth time, to die; None: nowhere, as always.
+
+    ``TOCSIN_CRASH_AT=name:nth`` is for the proofs of ``docs/reliability.md``. Raises ConfigError.
+    """
+    environ = os.environ if environment is None else environment  # noqa: TID251 - the one place
+    told = environ.get("TOCSIN_CRASH_AT", "").strip()
+    if not told:
+        return None
+    name, colon, nth = told.partition(":")
+    if name not in faults.NAMES:
+        raise ConfigError(
+            f"TOCSIN_CRASH_AT: there is no crash point called {name!r}; "
+            f"there are: {', '.join(faults.NAMES)}."
+        )
+    if colon and not (nth.isascii() and nth.isdigit() and int(nth) > 0):
+        raise ConfigError(f"TOCSIN_CRASH_AT: {told!r}: wants NAME:NTH, counted from 1.")
+    return name, int(nth or 1)
 
 
 def read_runbook(runbook: Path) -> dict[str, str]:

@@ -103,10 +103,11 @@ def settings_beside(runbook: Path) -> tuple[Directory, Tuning] | None:
 
 
 async def _serve(plan: Plan) -> None:
-    from tocsin.app import give_up_on_signal, running, stop_on_signal
+    from tocsin.app import crash_where_told, give_up_on_signal, running, stop_on_signal
 
     configure_logging()
     give_up_on_signal()
+    crash_where_told()
     async with running(plan) as server:
         stop_on_signal(server.stop)
         for line in banner(plan, server):
