@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from tocsin.core.decision import NOTHING, Decision
 from tocsin.core.effects import Effect, TellIncident
-from tocsin.core.events import AlertPlaced, DeskClosed, DeskOpened, Event
+from tocsin.core.events import AlertPlaced, DeskClockMoved, DeskClosed, DeskEvent, DeskOpened, Event
 from tocsin.core.evolve import evolve_desk
 from tocsin.core.inputs import (
     AlertLapsed,
     AlertTold,
+    ClockMoved,
     DeclarationTold,
     DeskInput,
     IncidentDeclared,
@@ -68,6 +69,9 @@ def decide_desk(  # noqa: C901 - a case for each input, a line or two for each c
         case IncidentReturned(incident=incident):
             if state.incident is None:
                 turn.emit(DeskOpened(incident))
+        case ClockMoved(by_s=by_s):
+            if state.closed_at is not None:
+                turn.emit(DeskClockMoved(by_s))
     if not turn.events and not turn.effects:
         return NOTHING
     return Decision(tuple(turn.events), tuple(turn.effects))
@@ -86,7 +90,7 @@ class _Turn:
         self.events: list[Event] = []
         self.effects: list[Effect] = []
 
-    def emit(self, event: AlertPlaced | DeskOpened | DeskClosed) -> None:
+    def emit(self, event: DeskEvent) -> None:
         self.events.append(event)
         self.state = evolve_desk(self.state, event)
 

@@ -103,7 +103,13 @@ class DeskClosed(msgspec.Struct, frozen=True, tag=True):
     at: datetime | None = None
 
 
-DeskEvent = AlertPlaced | DeskOpened | DeskClosed
+class DeskClockMoved(msgspec.Struct, frozen=True, tag=True):
+    """The database's clock went back by so many seconds, and what the desk remembers with it."""
+
+    by_s: float
+
+
+DeskEvent = AlertPlaced | DeskOpened | DeskClosed | DeskClockMoved
 
 # -- Incident --------------------------------------------------------------------------------------
 
@@ -356,6 +362,15 @@ class RungsReleased(msgspec.Struct, frozen=True, tag=True):
     hold: Hold
 
 
+class ClocksMoved(msgspec.Struct, frozen=True, tag=True):
+    """The database's clock went back by so many seconds, and the incident's clocks with it.
+
+    What was due in ten minutes is still due in ten minutes.
+    """
+
+    by_s: float
+
+
 class NoteAdded(msgspec.Struct, frozen=True, tag=True):
     """A person wrote on the timeline."""
 
@@ -410,6 +425,7 @@ IncidentEvent = (
     | MonitoringBegan
     | RungsHeld
     | RungsReleased
+    | ClocksMoved
     | NoteAdded
     | IncidentResolved
     | IncidentReopened

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import singledispatch
 from typing import TYPE_CHECKING
 
@@ -37,6 +37,8 @@ def evolve_desk(state: DeskState, event: ev.DeskEvent) -> DeskState:
             return replace(state, incident=incident)
         case ev.DeskClosed(at=at):
             return replace(state, incident=None, closed_at=at)
+        case ev.DeskClockMoved(by_s=by_s):
+            return replace(state, closed_at=_back(state.closed_at, by_s))
 
 
 def evolve(state: IncidentState, event: ev.IncidentEvent, at: datetime) -> IncidentState:
@@ -269,6 +271,24 @@ def _(event: ev.RungsHeld, state: IncidentState, at: datetime) -> IncidentState:
 @_evolve.register
 def _(event: ev.RungsReleased, state: IncidentState, at: datetime) -> IncidentState:
     return replace(state, holds=tuple(h for h in state.holds if h is not event.hold))
+
+
+@_evolve.register
+def _(event: ev.ClocksMoved, state: IncidentState, at: datetime) -> IncidentState:
+    # What happened stays written as it was told; what is still to come is counted from these.
+    return replace(
+        state,
+        started_at=_back(state.started_at, event.by_s),
+        monitoring_until=_back(state.monitoring_until, event.by_s),
+        pages={
+            name: replace(page, repeat_at=_back(page.repeat_at, event.by_s))
+            for name, page in state.pages.items()
+        },
+    )
+
+
+def _back(moment: datetime | None, by_s: float) -> datetime | None:
+    return None if moment is None else moment - timedelta(seconds=by_s)
 
 
 @_evolve.register

@@ -118,6 +118,9 @@ class _Turn:
                 self.timer_fired(received)
             case inp.DeliveryReported():
                 self.delivery_reported(received)
+            case inp.ClockMoved(by_s=by_s):
+                if self.state.is_open:
+                    self.emit(ev.ClocksMoved(by_s))
 
     def alert_told(self, told: inp.AlertTold) -> None:
         signal = told.signal

@@ -174,6 +174,16 @@ class DeliveryReported(msgspec.Struct, frozen=True, tag=True):
     detail: str = ""
 
 
+class ClockMoved(msgspec.Struct, frozen=True, tag=True):
+    """Desk and incident: the database's clock went back by so many seconds.
+
+    Every instant that the stream wrote down by the clock of before moves with it. It is given to
+    all streams before any of them decides anything by the clock of after.
+    """
+
+    by_s: float
+
+
 DeskInput = (
     SignalReceived
     | AlertLapsed
@@ -181,6 +191,7 @@ DeskInput = (
     | IncidentEnded
     | IncidentReturned
     | IncidentDeclared
+    | ClockMoved
 )
 IncidentInput = (
     AlertTold
@@ -194,6 +205,7 @@ IncidentInput = (
     | ReopenedByPerson
     | TimerFired
     | DeliveryReported
+    | ClockMoved
 )
 Input = DeskInput | IncidentInput
 

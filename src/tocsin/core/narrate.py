@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import singledispatch
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tocsin.base.durations import say_duration
 from tocsin.base.source import Source
 from tocsin.core import events as ev
 from tocsin.core.events import Because, GradedBecause, Hold
@@ -317,6 +319,13 @@ def _(event: ev.RungsHeld) -> Line:
 @_tell.register
 def _(event: ev.RungsReleased) -> Line:
     return Line("Escalation goes on", AUTOMATIC, "hourglass")
+
+
+@_tell.register
+def _(event: ev.ClocksMoved) -> Line:
+    back = say_duration(timedelta(seconds=event.by_s))
+    text = f"The database's clock went back by {back}. What is still to come keeps its distance"
+    return Line(text, AUTOMATIC, "hourglass")
 
 
 @_tell.register
