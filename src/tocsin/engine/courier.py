@@ -15,6 +15,7 @@ import structlog
 
 from tocsin.core.effects import SendPage
 from tocsin.core.inputs import DeliveryReported
+from tocsin.engine.instruments import Instruments
 from tocsin.engine.outbound import send_mail
 from tocsin.engine.turn import incident_stream
 from tocsin.integrations.wire import (
@@ -27,7 +28,8 @@ from tocsin.integrations.wire import (
     Retry,
 )
 from tocsin.integrations.wording import one_line
-from tocsin.store import deliveries, inbox
+from tocsin.store import contacts, deliveries, inbox
+from tocsin.store.contacts import Noted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -63,6 +65,7 @@ class Courier:
         client: GuardedClient,
         links: Callable[[str, str | None], Links],
         clock: Clock,
+        instruments: Instruments | None = None,
     ) -> None:
         """Take the parts.
 
@@ -76,6 +79,7 @@ class Courier:
         self._client = client
         self._links = links
         self._clock = clock
+        self._instruments = instruments or Instruments()
         self._woke: Callable[[tuple[str, ...]], None] = lambda _: None
 
     def on_report(self, woke: Callable[[tuple[str, ...]], None]) -> None:
@@ -95,6 +99,7 @@ class Courier:
         if delivery is None:
             return
         outcome = await self._outcome(delivery)
+        self._instruments.attempted(_kind(delivery), type(outcome).__name__.lower())
         if isinstance(outcome, Retry) and delivery.attempts <= len(BACKOFF_S):
             await self._again(delivery, outcome)
         else:
@@ -167,10 +172,21 @@ class Courier:
             await deliveries.settle(
                 connection, delivery.id, "delivered" if delivered else "failed", detail
             )
-            # Nobody waits to hear that a page stands in the app.
+            # Nobody waits to hear that a page stands in the app, nor how a test went.
             if delivery.effect.contact is not None:
-                await inbox.append(connection, [(stream, report)])
+                await contacts.note(
+                    connection, [Noted(str(delivery.effect.contact), delivered, detail)]
+                )
+                if delivery.incident:
+                    await inbox.append(connection, [(stream, report)])
+        after_s = (self._clock.now() - delivery.created_at).total_seconds()
+        self._instruments.settled(_kind(delivery), delivered=delivered, after_s=after_s)
         if not delivered:
             _log.warning("delivery failed", delivery=delivery.id, why=detail)
-        if delivery.effect.contact is not None:
+        if delivery.effect.contact is not None and delivery.incident:
             self._woke((stream,))
+
+
+def _kind(delivery: Delivery) -> str:
+    contact = delivery.effect.contact
+    return IN_APP if contact is None else contact.kind

@@ -11,11 +11,13 @@ import asyncio
 import contextlib
 from collections import defaultdict
 from datetime import timedelta
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 import structlog
 
 from tocsin.core.inputs import AlertLapsed, SilencesChanged, TimerFired
+from tocsin.engine.instruments import Instruments
 from tocsin.engine.intake import Intake
 from tocsin.engine.turn import (
     BATCH_MAX,
@@ -78,12 +80,14 @@ class Engine:
         clock: Clock,
         directory: Directory,
         tuning: Tuning,
+        instruments: Instruments | None = None,
     ) -> None:
         """Take the parts; nothing runs yet."""
         self._database = database
+        self._instruments = instruments or Instruments()
         self._courier = courier
         self._clock = clock
-        self._intake = Intake(database, tuning)
+        self._intake = Intake(database, tuning, self._instruments)
         self._turns = Turns(database, book, directory, tuning)
         self._wake = asyncio.Event()
         self._look = asyncio.Event()
@@ -167,6 +171,7 @@ class Engine:
             if due_at is None:
                 return
             await inbox.append(connection, [(stream, TimerFired(name, due_at))])
+        self._instruments.fired((self._clock.now() - due_at).total_seconds())
         await self._settle(stream)
 
     async def _deliver(self, delivery: str) -> None:
@@ -216,6 +221,7 @@ class Engine:
             return Outcome()
         limit = self._limits.get(stream, BATCH_MAX)
         taken: list[int] = []
+        began = perf_counter()
         try:
             outcome = await self._turns.run(stream, limit=limit, wait=wait, taken=taken)
         except Unavailable:
@@ -224,9 +230,12 @@ class Engine:
             # A bug of ours met an input. The one broad except of the engine: find the input by
             # halving, put it aside with its bytes, and let its siblings go on.
             _log.exception("turn failed", stream=stream, inputs=len(taken))
+            self._instruments.turn_failed(stream)
             await self._isolate(stream, taken, error)
             return Outcome()
         self._rests_until.pop(stream, None)
+        if outcome.decided:
+            self._instruments.turned(stream, outcome.decided, perf_counter() - began)
         if stream in self._limits and outcome.decided:
             self._limits[stream] = limit * 2
             if limit * 2 >= BATCH_MAX:

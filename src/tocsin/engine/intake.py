@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from tocsin.core.inputs import Signal
     from tocsin.core.surroundings import Tuning
+    from tocsin.engine.instruments import Instruments
     from tocsin.integrations.signals import Received
     from tocsin.store.database import Database
 
@@ -31,9 +32,10 @@ REMEMBERED_MAX = 200_000
 class Intake:
     """The front door of one process."""
 
-    def __init__(self, database: Database, tuning: Tuning) -> None:
+    def __init__(self, database: Database, tuning: Tuning, instruments: Instruments) -> None:
         """Begin with an empty memory."""
         self._database = database
+        self._instruments = instruments
         self._tuning = tuning
         self._durable: OrderedDict[str, tuple[str, datetime]] = OrderedDict()
         self._ends: dict[str, datetime | None] = {}
@@ -51,6 +53,7 @@ class Intake:
             else:
                 fresh.append(signal)
         if not fresh and not batch.rejected:
+            self._instruments.received(batch, 0)
             return ()
         inputs = [
             (desk_stream(service_of(signal, self._tuning)), SignalReceived(signal, at))
@@ -66,6 +69,7 @@ class Intake:
         # Only what is committed may be called a repeat from now on.
         for signal in fresh:
             self._remember(signal, at)
+        self._instruments.received(batch, len(fresh))
         return tuple(dict.fromkeys(stream for stream, _ in inputs))
 
     def forget(self, fingerprints: Iterable[str]) -> None:

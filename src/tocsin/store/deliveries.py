@@ -25,6 +25,7 @@ class Delivery(msgspec.Struct, frozen=True):
     effect: SendPage | SendNotice
     attempts: int
     state: str
+    created_at: datetime
 
 
 class DeliveryRow(msgspec.Struct, frozen=True):
@@ -74,7 +75,9 @@ async def lease(c: Connection, delivery: str, lease_s: float) -> Delivery | None
     if row is None:
         return None
     effect: SendPage | SendNotice = codec.decode(row["effect"], SendPage | SendNotice)  # type: ignore[arg-type]  # a union is no type
-    return Delivery(row["id"], row["incident"], effect, row["attempts"], row["state"])
+    return Delivery(
+        row["id"], row["incident"], effect, row["attempts"], row["state"], row["created_at"]
+    )
 
 
 async def settle(

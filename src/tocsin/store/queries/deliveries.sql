@@ -16,7 +16,7 @@ SET leased_until = now() + make_interval(secs => $2::double precision),
     updated_at = now()
 WHERE id = $1 AND state = 'pending' AND due_at <= now()
     AND (leased_until IS NULL OR leased_until <= now())
-RETURNING id, incident, effect, attempts, state;
+RETURNING id, incident, effect, attempts, state, created_at;
 
 -- name: settle
 -- about: It was taken, or it was given up. What is settled stays so.
