@@ -94,7 +94,7 @@ class _Turn:
 
     # -- Inputs ------------------------------------------------------------------------------------
 
-    def handle(self, received: inp.IncidentInput) -> None:  # noqa: C901 - a line for each input
+    def handle(self, received: inp.IncidentInput) -> None:  # noqa: C901, PLR0912 - a case each
         match received:
             case inp.AlertTold():
                 self.alert_told(received)
