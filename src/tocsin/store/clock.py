@@ -1,0 +1,80 @@
+"""The database's clock, which all due times are judged by, and what is done when it goes back."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import cast
+
+import msgspec
+
+from tocsin.core.inputs import ClockMoved
+from tocsin.store import codec
+from tocsin.store.connection import Connection
+from tocsin.store.statements import statements
+
+_SQL = statements("clock")
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """What the clock shows (UTC), the latest it ever showed, and how many steps back it took.
+
+    ``latest`` may be half a second old. Only steps that were dealt with are counted.
+    """
+
+    at: datetime
+    latest: datetime
+    steps: int
+
+
+async def hold(c: Connection) -> datetime | None:
+    """Return the time, and keep the clock from being set back until this transaction ends.
+
+    None where it is behind what it once showed: nothing can be decided by it until ``move`` told
+    all streams. Many can hold it at once.
+    """
+    row = await c.fetchrow(_SQL["hold"])
+    assert row is not None, "the table has its one row"
+    return None if row["is_behind"] else cast("datetime", row["at"])
+
+
+async def look(c: Connection) -> Reading:
+    """Return what the clock shows, beside what it showed before."""
+    row = await c.fetchrow(_SQL["look"])
+    assert row is not None, "the table has its one row"
+    return Reading(row["at"], row["latest"], row["steps"])
+
+
+async def note(c: Connection) -> None:
+    """Remember how late it is. Needs a transaction; cheap, and for every second."""
+    await c.execute(_SQL["note"])
+
+
+async def begin_moving(c: Connection) -> None:
+    """Wait for all who ``hold`` the clock, and keep others from it until the transaction ends."""
+    await c.execute(_SQL["begin_moving"])
+
+
+async def accept(c: Connection, steps: int) -> bool:
+    """Take what the clock shows for the latest, and move nothing. False: another was first.
+
+    Call ``begin_moving`` before.
+    """
+    return await c.fetchval(_SQL["moved"], steps, 0) is not None
+
+
+async def move(
+    c: Connection, steps: int, by_s: float, *, incidents: str, desks: str, lease_s: float
+) -> tuple[str, ...] | None:
+    """Move everything that waits back by so many seconds, and return the streams that were told.
+
+    ``steps`` is what the caller saw; None means that another process dealt with this step.
+    ``incidents`` and ``desks`` are what the names of their streams begin with. A lease lasts no
+    longer than ``lease_s``. Call ``begin_moving`` before, in the same transaction.
+    """
+    if await c.fetchval(_SQL["moved"], steps, 1) is None:
+        return None
+    told = await c.fetch(_SQL["tell"], codec.encode(ClockMoved(by_s)), incidents, desks)
+    await c.execute(_SQL["move_deliveries"], by_s, lease_s)
+    await c.execute(_SQL["move_processes"])
+    await c.execute(_SQL["move_jobs"], by_s)
+    return tuple(row["stream"] for row in told)
