@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
+from time import perf_counter
 from typing import Any, cast
 
 import asyncpg
+import msgspec
 
 from tocsin.store import migrate
 from tocsin.store.connection import Connection
@@ -31,11 +33,20 @@ _SESSION = {
 }
 
 
+class Connections(msgspec.Struct, frozen=True):
+    """How many connections of a pool are lent, open and not lent, and may be open at most."""
+
+    in_use: int
+    idle: int
+    most: int
+
+
 class Database:
     """A PostgreSQL with Tocsin's tables in it."""
 
     def __init__(self, url: str, pool: Any) -> None:
         self.url = url
+        self.on_commit: Callable[[float], None] = lambda _: None
         self._pool = pool
 
     def __repr__(self) -> str:
@@ -86,6 +97,12 @@ class Database:
         except TimeoutError:
             self._pool.terminate()
 
+    @property
+    def connections(self) -> Connections:
+        """Return how the pool stands now."""
+        idle = self._pool.get_idle_size()
+        return Connections(self._pool.get_size() - idle, idle, self._pool.get_max_size())
+
     def transaction(self) -> AbstractAsyncContextManager[Connection]:
         """Return one transaction: committed on leaving, rolled back on an exception.
 
@@ -117,6 +134,8 @@ class Database:
                 if in_transaction:
                     async with connection.transaction():
                         yield connection
+                        began = perf_counter()
+                    self.on_commit(perf_counter() - began)
                 else:
                     yield connection
         finally:
