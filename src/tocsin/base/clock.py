@@ -12,7 +12,11 @@ class Clock(Protocol):
     """Tells the time."""
 
     def now(self) -> datetime:
-        """Return the present instant, aware, in UTC."""
+        """Return the present instant, aware, in UTC. Somebody may set it, in either direction."""
+        ...
+
+    def elapsed(self) -> float:
+        """Return seconds since some instant, time asleep included. Nobody sets it."""
         ...
 
 

@@ -10,15 +10,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import defaultdict
-from datetime import timedelta
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 import structlog
 
 from tocsin.core.inputs import AlertLapsed, SilencesChanged, TimerFired
+from tocsin.engine.courier import LEASE_S
 from tocsin.engine.instruments import Instruments
 from tocsin.engine.intake import Intake
+from tocsin.engine.timekeeper import Timekeeper
 from tocsin.engine.turn import (
     BATCH_MAX,
     DeskHeader,
@@ -42,7 +43,6 @@ from tocsin.store.database import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
-    from datetime import datetime
 
     from tocsin.base.clock import Clock
     from tocsin.core.inputs import IncidentDeclared, IncidentInput, Input
@@ -94,8 +94,8 @@ class Engine:
         self._ready: dict[str, None] = {}
         self._busy: set[str] = set()
         self._limits: dict[str, int] = {}
-        self._rests_until: dict[str, datetime] = {}
-        self._reached_since = clock.now()
+        self._rests_until: dict[str, float] = {}
+        self._timekeeper = Timekeeper(database, clock, self.wake, lease_s=LEASE_S)
 
     # -- What a request asks for -------------------------------------------------------------------
 
@@ -145,6 +145,7 @@ class Engine:
             group.create_task(jobs.run(self._database.url, deliveries_only, stop))
             group.create_task(self._work(stop))
             group.create_task(self._sweep(stop))
+            group.create_task(self._timekeeper.run(stop))
             endless = [
                 group.create_task(self._listen()),
                 group.create_task(self._find_stranded(stop)),
@@ -217,7 +218,7 @@ class Engine:
 
     async def _run_turn(self, stream: str, *, wait: bool = False) -> Outcome:
         rests_until = self._rests_until.get(stream)
-        if rests_until is not None and self._clock.now() < rests_until:
+        if rests_until is not None and self._clock.elapsed() < rests_until:
             return Outcome()
         limit = self._limits.get(stream, BATCH_MAX)
         taken: list[int] = []
@@ -245,8 +246,7 @@ class Engine:
     async def _isolate(self, stream: str, taken: Sequence[int], error: Exception) -> None:
         if not taken:
             # No input is to blame: the stream cannot be read. Its inputs wait for a person.
-            rest = timedelta(seconds=BROKEN_REST_S)
-            self._rests_until[stream] = self._clock.now() + rest
+            self._rests_until[stream] = self._clock.elapsed() + BROKEN_REST_S
             return
         self._limits[stream] = max(1, len(taken) // 2)
         if len(taken) == 1:
@@ -323,7 +323,7 @@ class Engine:
                     await self.audit()
             except Unavailable as error:
                 # While the database was away nobody could tell us that an alert still fires.
-                self._reached_since = self._clock.now()
+                self._timekeeper.absent()
                 _log.warning("sweep waits for the database", why=str(error))
             rounds += 1
             with contextlib.suppress(TimeoutError):
@@ -336,7 +336,7 @@ class Engine:
             due = await timers.due(connection)
         for stream, name in due:
             await self.fire(f"{stream}\n{name}")
-        if self._clock.now() - self._reached_since > timedelta(seconds=LAPSE_GRACE_S):
+        if self._timekeeper.reached_for_s > LAPSE_GRACE_S:
             await self._lapse()
         async with self._database.transaction() as connection:
             await inbox.prune(connection, INBOX_KEPT_S)

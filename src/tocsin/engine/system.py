@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import secrets
+import time
 from datetime import UTC, datetime
+
+# Linux stops its monotonic clock while the machine sleeps; other systems let it go on.
+_ELAPSED = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 class SystemClock:
@@ -12,6 +16,10 @@ class SystemClock:
     def now(self) -> datetime:
         """Return the present instant in UTC."""
         return datetime.now(UTC)  # noqa: TID251 - the one real clock
+
+    def elapsed(self) -> float:
+        """Return seconds since the machine was started, time asleep included."""
+        return time.clock_gettime(_ELAPSED)
 
 
 class SystemIds:

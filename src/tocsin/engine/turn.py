@@ -29,6 +29,7 @@ from tocsin.core.surroundings import Surroundings
 from tocsin.core.timers import timers_of
 from tocsin.store import (
     alerts,
+    clock,
     codec,
     deliveries,
     inbox,
@@ -115,7 +116,10 @@ class Turns:
             claimed = await streams.claim(connection, stream, wait=wait)
             if claimed is None:
                 return Outcome()
-            at = await self._database.now(connection)
+            at = await clock.hold(connection)
+            if at is None:
+                # The clock went back, and what waits here was not told yet: see the timekeeper.
+                return Outcome()
             surroundings = Surroundings(
                 directory=self._directory,
                 tuning=self._tuning,

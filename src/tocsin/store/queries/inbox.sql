@@ -40,7 +40,7 @@ LIMIT $2;
 
 -- name: finish_signals
 -- about: Judged signals are in the journal now; here they are gone.
-DELETE FROM inbox WHERE id = ANY($1::bigint[]) AND priority > 0;
+DELETE FROM inbox WHERE id = ANY($1::bigint[]) AND priority <> 0;
 
 -- name: finish_humans
 -- about: People wait for an answer, so theirs stay with it until they are pruned.
