@@ -185,10 +185,9 @@ def test_going_back_to_fixing_ends_the_watch() -> None:
 
 
 def seen(world: World) -> dict[str, Seen]:
-    state = world.incidents["INC-1"]
-    play = world.policy.play(state.play)
+    play = world.policy.play(world.incidents["INC-1"].play)
     assert play is not None
-    found = symptoms_seen(world.policy, play, state, world.journal["INC-1"])
+    found = symptoms_seen(world.policy, play, world.journal["INC-1"])
     texts = {symptom.source: symptom.text for symptom in play.symptoms}
     return {texts[source]: each for source, each in found.items()}
 

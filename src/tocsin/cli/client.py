@@ -457,9 +457,9 @@ def _about(incident: dict[str, Any]) -> list[str]:
         lines.append(because["sentence"] + (f" Matched {words}." if words else ""))
     state = [incident["phase"], f"service {incident['service']}"]
     state.append(f"opened {_when(incident['opened_at'])}")
-    if incident["alerts"]:
-        firing = sum(1 for alert in incident["alerts"] if alert["firing"])
-        state.append(f"{firing} of {len(incident['alerts'])} alerts firing")
+    counts = incident["alert_counts"]
+    if counts["total"]:
+        state.append(f"{counts['firing']} of {counts['total']} alerts firing")
     lines.append(", ".join(state))
     if incident["acknowledged_at"]:
         lines.append(

@@ -49,11 +49,39 @@ def evolve(state: IncidentState, event: ev.IncidentEvent, at: datetime) -> Incid
 def fold(
     recorded: Iterable[tuple[datetime, ev.IncidentEvent]], state: IncidentState | None = None
 ) -> IncidentState:
-    """Return the state that a journal of one incident adds up to."""
+    """Return the state that a journal of one incident adds up to, with all of its alerts in it."""
     state = state or IncidentState()
+    alerts = dict(state.alerts)
     for at, event in recorded:
-        state = evolve(state, event, at)
-    return state
+        name = alert_of(event)
+        if name is None:
+            state = evolve(state, event, at)
+            continue
+        # Each event is given its own alert and no other: a storm must not be copied alert by alert.
+        known = {name: alerts[name]} if name in alerts else {}
+        state = evolve(replace(state, alerts=known), event, at)
+        alerts[name] = state.alerts[name]
+    return replace(state, alerts=alerts)
+
+
+def fold_desk(recorded: Iterable[ev.DeskEvent], state: DeskState) -> DeskState:
+    """Return the desk that a journal adds up to from ``state`` on, with all alerts in it."""
+    alerts = dict(state.alerts)
+    for event in recorded:
+        state = evolve_desk(replace(state, alerts={}), event)
+        alerts.update(state.alerts)
+    return replace(state, alerts=alerts)
+
+
+def alert_of(event: ev.Event) -> str | None:
+    """Return the fingerprint of the alert that an event is about, or None."""
+    match event:
+        case ev.AlertPlaced(signal=signal) | ev.AlertJoined(signal=signal):
+            return signal.fingerprint
+        case ev.AlertCleared() | ev.AlertRefired() | ev.AlertWentStale() | ev.AlertMuted():
+            return event.fingerprint
+        case _:
+            return None
 
 
 @singledispatch
@@ -79,7 +107,8 @@ def _(event: ev.IncidentOpened, state: IncidentState, at: datetime) -> IncidentS
 
 
 def _with_alert(state: IncidentState, fingerprint: str, alert: IncidentAlert) -> IncidentState:
-    return replace(state, alerts={**state.alerts, fingerprint: alert})
+    counts = state.alert_counts.after(state.alerts.get(fingerprint), alert)
+    return replace(state, alerts={**state.alerts, fingerprint: alert}, alert_counts=counts)
 
 
 @_evolve.register

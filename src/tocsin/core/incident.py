@@ -387,8 +387,8 @@ class _Turn:
         if not self.state.is_open:
             return
         self._hold(Hold.MONITORING, self.state.phase is Phase.MONITORING)
-        firing = [a for a in self.state.alerts.values() if a.firing]
-        silenced = bool(firing) and all(a.muted_by for a in firing)
+        alerts = self.state.alert_counts
+        silenced = alerts.firing > 0 and alerts.muted == alerts.firing
         by_people = self.state.declared or self.state.reports > 0
         self._hold(Hold.SILENCED, silenced and not by_people)
         if self.state.holds:
@@ -568,7 +568,7 @@ class _Turn:
         """Begin the quiet window when nothing fires any more. Stale alerts count as firing."""
         if not self.state.is_open:
             return
-        if any(alert.firing for alert in self.state.alerts.values()):
+        if self.state.alert_counts.firing:
             return
         source = self._process_line(Phase.MONITORING)
         if self.state.phase is not Phase.MONITORING:

@@ -98,9 +98,7 @@ def done_items(policy: Policy, state: IncidentState, recorded: Journal) -> dict[
     return found
 
 
-def symptoms_seen(
-    policy: Policy, play: Play, state: IncidentState, recorded: Journal
-) -> dict[Source, Seen]:
+def symptoms_seen(policy: Policy, play: Play, recorded: Journal) -> dict[Source, Seen]:
     """Return the symptoms of a play that the incident shows, by what its alerts and people said.
 
     A symptom is cleared when every alert that named it is resolved; what people report has no end.
@@ -118,7 +116,7 @@ def symptoms_seen(
         if isinstance(event, ev.PlayChosen) and event.play == play.name:
             for place in {_place(source) for source in event.symptoms} - alerts.keys():
                 lasting.setdefault(place, at)
-    cleared = {e.fingerprint: at for at, e in recorded if isinstance(e, ev.AlertCleared)}
+    cleared = _cleared(recorded)
     found = {}
     for symptom in play.symptoms:
         place = _place(symptom.source)
@@ -126,8 +124,8 @@ def symptoms_seen(
         if place in lasting:
             found[symptom.source] = Seen(min([lasting[place], *by_alert.values()]))
         elif by_alert:
-            firing = any(state.alerts[name].firing for name in by_alert)
-            ended = None if firing else max(cleared[name] for name in by_alert)
+            all_over = all(name in cleared for name in by_alert)
+            ended = max(cleared[name] for name in by_alert) if all_over else None
             found[symptom.source] = Seen(min(by_alert.values()), ended)
     return found
 
@@ -148,7 +146,7 @@ class _Facts:
             ),
             None,
         )
-        quiet = bool(state.alerts) and not any(alert.firing for alert in state.alerts.values())
+        quiet = state.alert_counts.total > 0 and state.alert_counts.firing == 0
         cleared = [at for at, event in recorded if isinstance(event, ev.AlertCleared)]
         self.cleared_at = cleared[-1] if quiet and cleared else None
         self.monitored_at = _monitored_at(recorded)
@@ -212,6 +210,18 @@ def _statements(recorded: Journal) -> Iterator[tuple[datetime, str, str]]:
                 yield at, "", event.title
             case ev.IncidentOpened() if event.by:
                 yield at, "", event.title
+
+
+def _cleared(recorded: Journal) -> dict[str, datetime]:
+    """Return the alerts that are over, and since when."""
+    cleared: dict[str, datetime] = {}
+    for at, event in recorded:
+        match event:
+            case ev.AlertCleared(fingerprint=fingerprint):
+                cleared[fingerprint] = at
+            case ev.AlertRefired(fingerprint=fingerprint):
+                cleared.pop(fingerprint, None)
+    return cleared
 
 
 def _place(source: Source) -> _Place:

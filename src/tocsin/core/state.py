@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 import msgspec
@@ -27,7 +28,7 @@ class AlertRecord(msgspec.Struct, frozen=True):
 class DeskState(msgspec.Struct, frozen=True):
     """The desk of one service. ``closed_at`` is when its last incident was over.
 
-    ``alerts`` is the part of its alerts that the turn is about: they live in rows, since a storm
+    ``alerts`` is the part of its alerts that the input is about: they live in rows, since a storm
     can have a hundred thousand of them.
     """
 
@@ -46,6 +47,52 @@ class IncidentAlert(msgspec.Struct, frozen=True):
     muted_by: str | None = None
     stale: bool = False
     signals: int = 1
+
+    @property
+    def is_muted(self) -> bool:
+        """Say whether it fires and a silence keeps it quiet."""
+        return self.firing and self.muted_by is not None
+
+    @property
+    def is_stale(self) -> bool:
+        """Say whether it fires, as far as anybody knows, but was not sent again in time."""
+        return self.firing and self.stale
+
+
+class AlertCounts(msgspec.Struct, frozen=True):
+    """How many alerts an incident has. ``muted`` and ``stale`` count among those that fire.
+
+    ``signals`` counts every firing that reached the incident, its first and its returns.
+    """
+
+    total: int = 0
+    firing: int = 0
+    muted: int = 0
+    stale: int = 0
+    signals: int = 0
+
+    @property
+    def ended(self) -> int:
+        """Return how many were resolved by their senders and did not fire again."""
+        return self.total - self.firing
+
+    def after(self, before: IncidentAlert | None, now: IncidentAlert) -> AlertCounts:
+        """Return the counts once an alert that was ``before`` (None: unknown) is ``now``."""
+        return AlertCounts(
+            self.total + (before is None),
+            self.firing + now.firing - (before is not None and before.firing),
+            self.muted + now.is_muted - (before is not None and before.is_muted),
+            self.stale + now.is_stale - (before is not None and before.is_stale),
+            self.signals + now.signals - (0 if before is None else before.signals),
+        )
+
+
+def count_alerts(alerts: Iterable[IncidentAlert]) -> AlertCounts:
+    """Return the counts of these alerts."""
+    counts = AlertCounts()
+    for alert in alerts:
+        counts = counts.after(None, alert)
+    return counts
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -102,8 +149,12 @@ class IncidentState(msgspec.Struct, frozen=True):
     """One incident.
 
     ``started_at`` is when its clocks started: the opening, or the last reopening. ``reached``
-    holds the ``(role, after_s, urgency)`` of everybody whom a rung reached since then. ``asked`` holds the pages under way by delivery. ``declared`` says that
-    a person stands behind it, and not signals alone. ``holds`` is empty while escalation runs.
+    holds the ``(role, after_s, urgency)`` of everybody whom a rung reached since then. ``asked``
+    holds the pages under way by delivery. ``declared`` says that a person stands behind it, and not
+    signals alone. ``holds`` is empty while escalation runs.
+
+    ``alerts`` is the part of its alerts that the input is about, by fingerprint: all of them are
+    rows, since a storm brings a hundred thousand into one incident. ``alert_counts`` counts all.
     """
 
     id: str = ""
@@ -123,6 +174,7 @@ class IncidentState(msgspec.Struct, frozen=True):
     security_breach: bool = False
     play: str | None = None
     alerts: dict[str, IncidentAlert] = {}
+    alert_counts: AlertCounts = AlertCounts()
     reports: int = 0
     rungs: tuple[Rung, ...] = ()
     reached: tuple[tuple[str, int, Urgency], ...] = ()

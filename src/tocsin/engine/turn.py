@@ -7,7 +7,7 @@ dies before the commit nothing happened, and the inputs still wait.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from tocsin.core.desk import decide_desk
 from tocsin.core.effects import SendNotice, SendPage, TellDesk, TellIncident
 from tocsin.core.events import DeskOpened
-from tocsin.core.evolve import evolve, evolve_desk
+from tocsin.core.evolve import alert_of, evolve, evolve_desk
 from tocsin.core.incident import decide, new_incident
 from tocsin.core.inputs import (
     AlertLapsed,
@@ -24,7 +24,7 @@ from tocsin.core.inputs import (
     SignalReceived,
     SilencesChanged,
 )
-from tocsin.core.state import DeskState, IncidentState
+from tocsin.core.state import DeskState, IncidentState, count_alerts
 from tocsin.core.surroundings import Surroundings
 from tocsin.core.timers import timers_of
 from tocsin.store import (
@@ -33,6 +33,7 @@ from tocsin.store import (
     codec,
     deliveries,
     inbox,
+    incident_alerts,
     incidents,
     journal,
     live,
@@ -42,12 +43,13 @@ from tocsin.store import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from tocsin.core.decision import Decision
     from tocsin.core.effects import Effect
     from tocsin.core.events import Event
     from tocsin.core.inputs import DeskInput, IncidentInput, Input
+    from tocsin.core.state import AlertRecord, IncidentAlert
     from tocsin.core.surroundings import Directory, Tuning
     from tocsin.engine.book import Book
     from tocsin.store import Connection, Database
@@ -57,6 +59,8 @@ BATCH_MAX = 500
 DESK = "desk/"
 INCIDENT = "incident/"
 _UNNUMBERED = "INC-?"
+_ALERTS_MOVED_MAX = 1_000_000
+_Alert = TypeVar("_Alert")
 
 
 class DeskHeader(msgspec.Struct, frozen=True):
@@ -64,6 +68,12 @@ class DeskHeader(msgspec.Struct, frozen=True):
 
     incident: str | None = None
     closed_at: datetime | None = None
+
+
+class _Form(msgspec.Struct, frozen=True):
+    """What tells the forms of an incident's state apart: the old one holds alerts, uncounted."""
+
+    alert_counts: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 class Outcome(msgspec.Struct):
@@ -144,7 +154,11 @@ class Turns:
 
 
 class _DeskTurn:
-    """A batch of inputs of one desk. Only the alerts that the batch is about are loaded."""
+    """A batch of inputs of one desk.
+
+    Only the alerts that the batch is about are loaded, and an input is shown only those that it is
+    about itself: deciding it must cost the same however many came with it.
+    """
 
     def __init__(self, book: Book, stream: str, surroundings: Surroundings, at: datetime) -> None:
         self.book = book
@@ -154,7 +168,8 @@ class _DeskTurn:
         self.state = DeskState(stream.removeprefix(DESK))
         self.events: list[tuple[Event, datetime]] = []
         self.effects: list[Effect] = []
-        self._changed: set[str] = set()
+        self._alerts: dict[str, AlertRecord] = {}
+        self._changed: dict[str, None] = {}
 
     def restore(self, state: bytes | None) -> None:
         header = codec.decode(state, DeskHeader) if state else DeskHeader()
@@ -162,11 +177,11 @@ class _DeskTurn:
 
     async def load(self, connection: Connection, inputs: Sequence[Input]) -> None:
         concerned = list(dict.fromkeys(f for received in inputs for f in _fingerprints(received)))
-        records = await alerts.load(connection, concerned) if concerned else {}
-        self.state = replace(self.state, alerts=records)
+        self._alerts = await alerts.load(connection, concerned) if concerned else {}
 
     async def decide(self, connection: Connection, item: Waiting) -> str:
         received: DeskInput = item.input  # type: ignore[assignment] # a desk stream takes no other
+        self.state = replace(self.state, alerts=_those(self._alerts, _fingerprints(received)))
         decision = self._decide(received, _UNNUMBERED)
         if DeskOpened(_UNNUMBERED) in decision.events:
             # Deciding is pure, so a number is taken only where one is used: people see no gaps.
@@ -174,9 +189,10 @@ class _DeskTurn:
         for event in decision.events:
             self.state = evolve_desk(self.state, event)  # type: ignore[arg-type] # a desk emits only its own
             self.events.append((event, self.at))
-        self._changed.update(
-            event.signal.fingerprint for event in decision.events if hasattr(event, "signal")
-        )
+            changed = alert_of(event)
+            if changed is not None:
+                self._alerts[changed] = self.state.alerts[changed]
+                self._changed[changed] = None
         self.effects.extend(decision.effects)
         return decision.refusal
 
@@ -192,13 +208,16 @@ class _DeskTurn:
         await journal.append(connection, self.stream, seq + 1, self.events, revision)
         header = codec.encode(DeskHeader(self.state.incident, self.state.closed_at))
         await streams.save(connection, self.stream, seq + len(self.events), header)
-        changed = [self.state.alerts[fingerprint] for fingerprint in self._changed]
+        changed = [self._alerts[fingerprint] for fingerprint in self._changed]
         await alerts.put(connection, self.state.service, changed, self.at)
         await live.announce(connection, "board")
 
 
 class _IncidentTurn:
-    """A batch of inputs of one incident, judged by the revision it was opened under."""
+    """A batch of inputs of one incident, judged by the revision it was opened under.
+
+    As at a desk, only the alerts that the batch is about are loaded.
+    """
 
     def __init__(self, book: Book, stream: str, surroundings: Surroundings, at: datetime) -> None:
         self.book = book
@@ -208,16 +227,33 @@ class _IncidentTurn:
         self.state = new_incident(stream.removeprefix(INCIDENT))
         self.events: list[tuple[Event, datetime]] = []
         self.effects: list[Effect] = []
+        self._counted = True
+        self._alerts: dict[str, IncidentAlert] = {}
+        self._changed: dict[str, None] = {}
 
     def restore(self, state: bytes | None) -> None:
         if state:
             self.state = codec.decode(state, IncidentState)
+            self._counted = codec.decode(state, _Form).alert_counts is not msgspec.UNSET
 
     async def load(self, connection: Connection, inputs: Sequence[Input]) -> None:
-        """Load nothing more: an incident is one state."""
+        if not self._counted:
+            await self._move_alerts(connection)
+            return
+        concerned = list(dict.fromkeys(f for received in inputs for f in _fingerprints(received)))
+        if concerned:
+            self._alerts = await incident_alerts.load(connection, self.state.id, concerned)
+
+    async def _move_alerts(self, connection: Connection) -> None:
+        """Make rows of the alerts that a state in the old form holds, and count them."""
+        kept = await incident_alerts.find(connection, self.state.id, limit=_ALERTS_MOVED_MAX)
+        self._alerts = {**kept, **self.state.alerts}
+        self._changed = dict.fromkeys(self._alerts)
+        self.state = replace(self.state, alert_counts=count_alerts(self._alerts.values()))
 
     async def decide(self, connection: Connection, item: Waiting) -> str:
         received: IncidentInput = item.input  # type: ignore[assignment] # an incident takes no other
+        self.state = replace(self.state, alerts=_those(self._alerts, _fingerprints(received)))
         revision = self.state.revision
         if not revision and isinstance(received, (AlertTold, DeclarationTold)):
             revision = received.revision
@@ -226,6 +262,10 @@ class _IncidentTurn:
         for event in decision.events:
             self.state = evolve(self.state, event, self.at)  # type: ignore[arg-type] # its own events
             self.events.append((event, self.at))
+            changed = alert_of(event)
+            if changed is not None:
+                self._alerts[changed] = self.state.alerts[changed]
+                self._changed[changed] = None
         self.effects.extend(decision.effects)
         return decision.refusal
 
@@ -239,15 +279,18 @@ class _IncidentTurn:
         level = policy.severity(self.state.severity)
         rank = level.rank if level else len(policy.severities)
         await journal.append(connection, self.stream, seq + 1, self.events, self.state.revision)
+        self.state = replace(self.state, alerts={})
         state = codec.encode(self.state)
         await streams.save(connection, self.stream, seq + len(self.events), state)
+        alerts_now = {fingerprint: self._alerts[fingerprint] for fingerprint in self._changed}
+        await incident_alerts.put(connection, self.state.id, alerts_now)
         await incidents.put(connection, self.state, rank)
         await live.announce(connection, self.stream)
 
 
 def _fingerprints(received: Input) -> tuple[str, ...]:
     match received:
-        case SignalReceived(signal=signal):
+        case SignalReceived(signal=signal) | AlertTold(signal=signal):
             return (signal.fingerprint,)
         case AlertLapsed(fingerprint=fingerprint):
             return (fingerprint,)
@@ -255,6 +298,10 @@ def _fingerprints(received: Input) -> tuple[str, ...]:
             return fingerprints
         case _:
             return ()
+
+
+def _those(alerts: Mapping[str, _Alert], fingerprints: Sequence[str]) -> dict[str, _Alert]:
+    return {name: alerts[name] for name in fingerprints if name in alerts}
 
 
 async def _perform(connection: Connection, stream: str, effects: Sequence[Effect]) -> None:

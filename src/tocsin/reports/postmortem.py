@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tocsin.core.policy import Policy
     from tocsin.core.state import IncidentState
 
+_TITLES_MAX = 20
 BLANK = "*A person fills this in.*"
 
 _NOWHERE = Source("", 0)
@@ -133,7 +134,11 @@ class _Draft:
 
     def what(self) -> list[str]:
         state = self.state
-        alerts = ", ".join(_plain(a.title) for a in state.alerts.values())
+        joined = (e.signal.title for _, e in self.recorded if isinstance(e, ev.AlertJoined))
+        titles = list(dict.fromkeys(joined))
+        alerts = ", ".join(_plain(title) for title in titles[:_TITLES_MAX])
+        if len(titles) > _TITLES_MAX:
+            alerts += f", and {len(titles) - _TITLES_MAX} more kinds"
         lines = [
             f"{_plain(state.title)}, on {_plain(state.service)}. {_plain(say_grade(state.grade))}."
         ]

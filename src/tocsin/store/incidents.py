@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from tocsin.core.state import IncidentState
+import msgspec
+
+from tocsin.core.state import IncidentState, count_alerts
 from tocsin.store import codec
 from tocsin.store.connection import Connection
 from tocsin.store.statements import statements
@@ -37,7 +39,7 @@ async def put(c: Connection, state: IncidentState, rank: int) -> None:
 async def get(c: Connection, id: str) -> IncidentState | None:  # noqa: A002 - the contract's word
     """Return an incident, or None if there is none of that id."""
     row = await c.fetchrow(_SQL["get"], codec.key(id))
-    return None if row is None else codec.decode(row["state"], IncidentState)
+    return None if row is None else _state(row["state"])
 
 
 async def find(
@@ -58,10 +60,19 @@ async def find(
         open_only,
         limit,
     )
-    return [codec.decode(row["state"], IncidentState) for row in rows]
+    return [_state(row["state"]) for row in rows]
 
 
 async def ended(c: Connection, since: datetime, *, limit: int = 100) -> list[IncidentState]:
     """Return the incidents that are over and changed since then, the last changed first."""
     rows = await c.fetch(_SQL["ended"], codec.moment(since), limit)
-    return [codec.decode(row["state"], IncidentState) for row in rows]
+    return [_state(row["state"]) for row in rows]
+
+
+def _state(held: bytes) -> IncidentState:
+    state = codec.decode(held, IncidentState)
+    if state.alerts and not state.alert_counts.total:
+        # Of the time when states held their alerts, and did not count them.
+        counts = count_alerts(state.alerts.values())
+        return msgspec.structs.replace(state, alert_counts=counts)
+    return state

@@ -18,22 +18,22 @@ from tocsin.integrations.inbound.report import read_report
 from tocsin.integrations.signals import NotJson
 from tocsin.reports.postmortem import draft
 from tocsin.runbook import to_json
-from tocsin.store import access, alerts, deliveries, incidents, journal
+from tocsin.store import access, alerts, deliveries, incident_alerts, incidents, journal
 from tocsin.web import shapes
 from tocsin.web.bodies import Json, read_body, read_shape
 from tocsin.web.context import Context, context_of
 from tocsin.web.errors import Problem
 from tocsin.web.guard import Scope, allow, caller_of
-from tocsin.web.instruments import instruments_of
 from tocsin.web.openapi import says
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from tocsin.core.policy import Finding, Policy
     from tocsin.core.state import IncidentState
 
 ROWS_MAX: Final = 500
+ALERTS_LISTED_MAX: Final = 20
 TITLE_CHARACTERS_MAX: Final = 200
 TEXT_CHARACTERS_MAX: Final = 10_000
 SIGN_IN_LASTS: Final = timedelta(minutes=15)
@@ -76,7 +76,9 @@ async def get_incidents(
             service=service,
             limit=limit,
         )
-    return Json(shapes.IncidentList(tuple(shapes.incident_answer(state) for state in found)))
+        held = await incident_alerts.find_each(connection, [s.id for s in found], ALERTS_LISTED_MAX)
+    answers = (shapes.incident_answer(state, held[state.id]) for state in found)
+    return Json(shapes.IncidentList(tuple(answers)))
 
 
 @router.post(
@@ -104,7 +106,7 @@ async def declare(request: Request) -> Response:
     state = await _eventually(lambda: _load(context, incident))
     if state is None:
         raise Problem(503, f"{incident} is declared and kept, but the database is slow to show it.")
-    return Json(shapes.incident_answer(state), 201, {"Location": f"/api/v1/incidents/{incident}"})
+    return await _answer(context, state, 201, {"Location": f"/api/v1/incidents/{incident}"})
 
 
 @router.get(
@@ -115,7 +117,8 @@ async def declare(request: Request) -> Response:
 )
 async def get_incident(request: Request, incident: str) -> Response:
     """Return an incident with its alerts and pages."""
-    return Json(shapes.incident_answer(await _known(context_of(request), incident)))
+    context = context_of(request)
+    return await _answer(context, await _known(context, incident))
 
 
 @router.get(
@@ -355,7 +358,6 @@ async def post_report(request: Request) -> Response:
     if batch.rejected:
         raise Problem(422, f"{batch.rejected[0].why.rstrip('.')}.", 'Only "title" must be given.')
     await context.engine.receive(batch)
-    instruments_of(request).received(batch)
     fingerprint = batch.signals[0].fingerprint
     incident = await _eventually(lambda: _filed_under(context, fingerprint))
     return Json(shapes.ReportAnswer(fingerprint, incident), 202)
@@ -416,7 +418,18 @@ async def _act(request: Request, incident: str, act: inputs.IncidentInput) -> Re
     refusal = await context.engine.act(state.id, act)
     if refusal:
         raise Problem(409, refusal)
-    return Json(shapes.incident_answer(await _known(context, incident)))
+    return await _answer(context, await _known(context, incident))
+
+
+async def _answer(
+    context: Context,
+    state: IncidentState,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    async with context.database.reading() as connection:
+        held = await incident_alerts.find(connection, state.id, ROWS_MAX)
+    return Json(shapes.incident_answer(state, held), status, headers)
 
 
 async def _known(context: Context, incident: str) -> IncidentState:

@@ -15,6 +15,8 @@ from tocsin.core.messages import say_grade
 from tocsin.core.timers import Upcoming
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tocsin.base.source import Source
     from tocsin.core.narrate import Entry
     from tocsin.core.policy import Finding
@@ -53,6 +55,20 @@ class IncidentAlertAnswer(msgspec.Struct, frozen=True):
     signals: int
 
 
+class AlertCountsAnswer(msgspec.Struct, frozen=True):
+    """How many alerts an incident has. ``muted`` and ``stale`` count among those that fire.
+
+    ``signals`` counts every time that one of them began to fire.
+    """
+
+    total: int
+    firing: int
+    muted: int
+    stale: int
+    ended: int
+    signals: int
+
+
 class PageAnswer(msgspec.Struct, frozen=True):
     """One person asked to acknowledge. ``urgency`` is "page" or, for who is only told, "notice"."""
 
@@ -79,7 +95,8 @@ class IncidentAnswer(msgspec.Struct, frozen=True):
     """One incident. ``revision`` names the runbook it was opened under and keeps.
 
     ``holds`` says why escalation waits; it is empty while it runs. ``play`` is the scenario of the
-    runbook that matches, if one does.
+    runbook that matches, if one does. ``alerts`` are the first 500 of its alerts, in a list of
+    incidents the first 20, those that fire in front; ``alert_counts`` counts all.
     """
 
     id: str
@@ -99,6 +116,7 @@ class IncidentAnswer(msgspec.Struct, frozen=True):
     play: str | None
     holds: tuple[str, ...]
     alerts: tuple[IncidentAlertAnswer, ...]
+    alert_counts: AlertCountsAnswer
     pages: tuple[PageAnswer, ...]
     revision: str
 
@@ -325,8 +343,9 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 # -- From the core's types -------------------------------------------------------------------------
 
 
-def incident_answer(state: IncidentState) -> IncidentAnswer:
-    """Return an incident as the API says it."""
+def incident_answer(state: IncidentState, alerts: Mapping[str, IncidentAlert]) -> IncidentAnswer:
+    """Return an incident as the API says it, with some of its alerts by fingerprint."""
+    counts = state.alert_counts
     grade = state.grade
     because = None
     if grade is not None:
@@ -358,7 +377,15 @@ def incident_answer(state: IncidentState) -> IncidentAnswer:
         reports=state.reports,
         play=state.play,
         holds=tuple(state.holds),
-        alerts=tuple(_incident_alert(name, alert) for name, alert in state.alerts.items()),
+        alerts=tuple(_incident_alert(name, alert) for name, alert in alerts.items()),
+        alert_counts=AlertCountsAnswer(
+            total=counts.total,
+            firing=counts.firing,
+            muted=counts.muted,
+            stale=counts.stale,
+            ended=counts.ended,
+            signals=counts.signals,
+        ),
         pages=tuple(page_answer(state, name, page) for name, page in state.pages.items()),
         revision=state.revision,
     )

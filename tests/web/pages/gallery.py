@@ -34,7 +34,7 @@ from tocsin.engine.engine import Engine
 from tocsin.engine.system import SystemClock, SystemIds
 from tocsin.runbook import compile_runbook
 from tocsin.sim.world import World
-from tocsin.store import access, incidents, journal, silences, streams
+from tocsin.store import access, incident_alerts, incidents, journal, silences, streams
 from tocsin.store.codec import encode
 from tocsin.store.database import Database
 from tocsin.web.app import create_app
@@ -309,6 +309,8 @@ async def store_world(database: Database, world: World) -> None:
         for name, state in world.incidents.items():
             await incidents.next_id(connection)
             level = world.policy.severity(state.severity)
+            await incident_alerts.put(connection, name, state.alerts)
+            state = replace(state, alerts={})
             await incidents.put(connection, state, level.rank if level else 9)
             events = [(event, at) for at, event in world.journal[name]]
             stream = f"incident/{name}"

@@ -15,7 +15,7 @@ from tocsin.core.events import Hold
 from tocsin.core.phases import Phase
 from tocsin.reports.postmortem import draft
 from tocsin.runbook import compile_runbook
-from tocsin.store import incidents, journal, runbooks, silences
+from tocsin.store import incident_alerts, incidents, journal, runbooks, silences
 from tocsin.web.context import Context, context_of
 from tocsin.web.errors import Problem
 from tocsin.web.guard import PUBLIC, Scope, allow, caller_of
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 OPEN_MAX: Final = 500
 ENDED_MAX: Final = 200
+ALERTS_READ_MAX: Final = 8
 ENDED_WITHIN: Final = timedelta(days=30)
 TITLE_CHARACTERS_MAX: Final = 160
 SERVICE_CHARACTERS_MAX: Final = 120
@@ -67,6 +68,7 @@ async def get_board(request: Request) -> Response:
         ended = await incidents.ended(connection, at - ENDED_WITHIN, limit=ENDED_MAX)
         for revision in {state.revision for state in (*found, *ended)}:
             policies[revision] = await context.book.fetch(connection, revision)
+        first = await incident_alerts.find_each(connection, [s.id for s in found], ALERTS_READ_MAX)
     view = board(
         found,
         ended,
@@ -77,6 +79,7 @@ async def get_board(request: Request) -> Response:
         lambda revision: _citer(context, revision),
         reader_of(request),
         at,
+        alerts=first,
         severity=severity,
         page=int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 6 else 1,
     )
@@ -274,6 +277,7 @@ async def _show_room(
         state = await _known(connection, incident)
         recorded = await journal.read(connection, f"incident/{state.id}")
         policy = await context.book.fetch(connection, state.revision)
+        first = await incident_alerts.find(connection, state.id)
         muting = await _silences_of(connection, state)
     older = state.revision != context.book.current.policy.revision
     view = room(
@@ -287,6 +291,7 @@ async def _show_room(
         kind=request.query_params.get("show", ""),
         everything="all" in request.query_params,
         older_revision=state.revision if older else "",
+        alerts=first.values(),
         silences=muting,
     )
     return show(request, "room.html", at, status, room=view, refusal=refusal)
@@ -296,7 +301,7 @@ async def _silences_of(connection: Connection, state: IncidentState) -> list[Sil
     """Return the silences that hold an incident back, those that end first in front."""
     if Hold.SILENCED not in state.holds:
         return []
-    muting = {alert.muted_by for alert in state.alerts.values() if alert.firing}
+    muting = await incident_alerts.muting(connection, state.id)
     return [
         row.silence for row in reversed(await silences.find(connection)) if row.silence.id in muting
     ]
@@ -345,10 +350,12 @@ async def _show_ack(request: Request, token: str, refusal: str = "") -> Response
     if read is not None:
         async with context.database.reading() as connection:
             state = await incidents.get(connection, read[0])
-            policy = await context.book.fetch(connection, state.revision) if state else None
+            if state is not None:
+                policy = await context.book.fetch(connection, state.revision)
+                first = await incident_alerts.find(connection, state.id, ALERTS_READ_MAX)
         if state is not None:
             cite = _citer(context, state.revision)
-            view = acknowledging(state, read[1], policy, cite, at)
+            view = acknowledging(state, read[1], policy, cite, at, first.values())
     status = 404 if view is None else 409 if refusal else 200
     return show(request, "ack.html", at, status, ack=view, token=token, refusal=refusal)
 

@@ -49,6 +49,7 @@ def draw(world: World, at: datetime, reader: Reader = PRIYA, **more: object) -> 
         lambda _: Citer([RUNBOOK]),
         reader,
         at,
+        alerts={state.id: state.alerts for state in states},
         **more,  # type: ignore[arg-type]
     )
 

@@ -52,14 +52,16 @@ def world(policy: Policy, utc_now: datetime) -> World:
 def draw(
     world: World, reader: Reader = PRIYA, directory: Directory = DIRECTORY, **more: object
 ) -> Room:
+    state = world.incidents["INC-1"]
     return room(
-        world.incidents["INC-1"],
+        state,
         world.journal["INC-1"],
         world.policy,
         directory,
         Citer([RUNBOOK]),
         reader,
         world.at,
+        alerts=state.alerts.values(),
         **more,  # type: ignore[arg-type]
     )
 
@@ -151,7 +153,7 @@ def test_a_silenced_incident_says_by_whom_and_until_when(policy: Policy, utc_now
     assert view.asked.due is None
     sam = Reader("Sam Okafor", may_respond=True)
     assert draw(world, sam, silences=[silence]).waits[0].muted[0].by == "you"
-    assert alerts_reading(world.incidents["INC-1"]) == "1 alert firing, silenced"
+    assert alerts_reading(world.incidents["INC-1"], ()) == "1 alert firing, silenced"
 
 
 def test_a_phase_that_was_left_out_has_no_time(policy: Policy, utc_now: datetime) -> None:

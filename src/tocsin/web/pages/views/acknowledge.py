@@ -24,8 +24,10 @@ from tocsin.web.pages.views.parts import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tocsin.core.policy import Policy
-    from tocsin.core.state import IncidentState, Page
+    from tocsin.core.state import IncidentAlert, IncidentState, Page
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -57,9 +59,17 @@ class Acknowledging(msgspec.Struct, frozen=True):
 
 
 def acknowledging(
-    state: IncidentState, key: str, policy: Policy | None, cite: Citer, at: datetime
+    state: IncidentState,
+    key: str,
+    policy: Policy | None,
+    cite: Citer,
+    at: datetime,
+    alerts: Iterable[IncidentAlert] = (),
 ) -> Acknowledging | None:
-    """Return the page for the person of page ``key``; None if the incident has no such page."""
+    """Return the page for the person of page ``key``; None if the incident has no such page.
+
+    ``alerts`` are the first ones of the incident, those that fire in front.
+    """
     page = state.pages.get(key)
     if page is None:
         return None
@@ -77,7 +87,7 @@ def acknowledging(
         opened_at=state.opened_at or at,
         paged=saying.ago(page.asked_at, at),
         reason=reason_of(state.grade, cite, reader),
-        known=_known(state, page, policy),
+        known=_known(state, page, policy, alerts),
         next=soonest(own) or soonest(comes),
         since=since,
         by=by,
@@ -95,12 +105,13 @@ def _stand(state: IncidentState, page: Page) -> tuple[str, datetime | None, str]
     return "yours", page.acknowledged_at, page.name
 
 
-def _known(state: IncidentState, page: Page, policy: Policy | None) -> tuple[Known, ...]:
+def _known(
+    state: IncidentState, page: Page, policy: Policy | None, alerts: Iterable[IncidentAlert]
+) -> tuple[Known, ...]:
     found = []
-    reading = alerts_reading(state)
+    reading = alerts_reading(state, alerts)
     if reading:
-        firing = any(alert.firing for alert in state.alerts.values())
-        icon, tone = ("circle-x", "bad") if firing else ("circle-check", "ok")
+        icon, tone = ("circle-x", "bad") if state.alert_counts.firing else ("circle-check", "ok")
         head, colon, tail = reading.partition(":")
         found.append(Known(icon, tone, head, colon + tail))
     play = policy.play(state.play) if policy else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -29,10 +30,10 @@ from tocsin.web.pages.views.parts import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from tocsin.core.policy import Finding, Policy
-    from tocsin.core.state import IncidentState
+    from tocsin.core.state import IncidentAlert, IncidentState
     from tocsin.core.surroundings import Directory
     from tocsin.web.pages.reader import Reader
 
@@ -136,13 +137,24 @@ def board(
     reader: Reader,
     at: datetime,
     *,
+    alerts: Mapping[str, Mapping[str, IncidentAlert]] = MappingProxyType({}),
     severity: str = "",
     page: int = 1,
 ) -> Board:
-    """Return the board. ``ended`` are resolved incidents, those of the last 30 days at least."""
+    """Return the board. ``ended`` are resolved incidents, those of the last 30 days at least.
+
+    ``alerts`` are the first ones of each open incident, those that fire in front.
+    """
     wanted = severity.casefold()
     rows = [
-        _row(state, policy_of(state.revision), citer_of(state.revision), reader, at)
+        _row(
+            state,
+            policy_of(state.revision),
+            alerts.get(state.id, {}).values(),
+            citer_of(state.revision),
+            reader,
+            at,
+        )
         for state in open_incidents
     ]
     shown = [row for row in rows if not wanted or row.mark.label.casefold() == wanted]
@@ -193,7 +205,12 @@ def standby(policy: Policy, directory: Directory, reader: Reader) -> tuple[Stand
 
 
 def _row(
-    state: IncidentState, policy: Policy | None, cite: Citer, reader: Reader, at: datetime
+    state: IncidentState,
+    policy: Policy | None,
+    alerts: Iterable[IncidentAlert],
+    cite: Citer,
+    reader: Reader,
+    at: datetime,
 ) -> Row:
     waiting = needs(state, reader)
     comes = [next_of(state, coming, cite, reader, at) for coming in upcoming(state)]
@@ -203,7 +220,7 @@ def _row(
         href=f"/incidents/{state.id}",
         mark=mark_of(policy, state.severity),
         title=state.title,
-        reading=alerts_reading(state),
+        reading=alerts_reading(state, alerts),
         reason=reason,
         service=state.service,
         phase=phase_word(state.phase),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tocsin.base.source import Source
     from tocsin.core.policy import Policy
-    from tocsin.core.state import Grade, IncidentState, Page
+    from tocsin.core.state import Grade, IncidentAlert, IncidentState, Page
     from tocsin.core.timers import Upcoming
     from tocsin.web.pages.reader import Reader
 
@@ -225,18 +225,24 @@ def reason_of(grade: Grade | None, cite: Citer, reader: Reader) -> Reason:
             return Reason(grade.level, words, cited, grade.words)
 
 
-def alerts_reading(state: IncidentState) -> str:
-    """Return one line about the alerts: how many fire, and which."""
-    firing = [alert for alert in state.alerts.values() if alert.firing]
-    if firing:
+def alerts_reading(state: IncidentState, alerts: Iterable[IncidentAlert]) -> str:
+    """Return one line about the alerts: how many fire, and which.
+
+    ``alerts`` are its first ones, those that fire in front; they need not be all.
+    """
+    counts = state.alert_counts
+    if counts.firing:
+        firing = [alert for alert in alerts if alert.firing]
         names = list(dict.fromkeys(alert.title for alert in firing if alert.title != state.title))
-        muted = ", silenced" if all(alert.muted_by for alert in firing) else ""
-        head = f"{saying.counted(len(firing), 'alert')} firing{muted}"
+        muted = ", silenced" if counts.muted == counts.firing else ""
+        head = f"{saying.counted(counts.firing, 'alert')} firing{muted}"
         if not names:
             return head
+        if len(firing) < counts.firing:
+            return f"{head}: {', '.join(names[:2])} and more"
         more = f" and {len(names) - 2} more" if len(names) > 3 else ""
         return f"{head}: {', '.join(names[:2]) if more else saying.listed(names)}{more}"
-    if state.alerts:
+    if counts.total:
         return "Every alert is resolved"
     if state.reports:
         return saying.counted(state.reports, "report") + " by users"

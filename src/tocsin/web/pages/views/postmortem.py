@@ -155,7 +155,7 @@ def _stats(
     else:
         found.append(("Open for", say_duration(at - opened)))
     found.append(("People reached", str(len(reached))))
-    found.append(("Alerts", str(len(state.alerts))))
-    signals = sum(alert.signals for alert in state.alerts.values()) + state.reports
+    found.append(("Alerts", f"{state.alert_counts.total:,}"))
+    signals = state.alert_counts.signals + state.reports
     found.append(("Signals", f"{signals:,}"))
     return tuple(found)

@@ -33,7 +33,7 @@ from tocsin.web.pages.views.parts import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from tocsin.base.source import Source
     from tocsin.core.events import Event
@@ -273,11 +273,12 @@ def room(
     kind: str = "",
     everything: bool = False,
     older_revision: str = "",
+    alerts: Iterable[IncidentAlert] = (),
     silences: Sequence[Silence] = (),
 ) -> Room:
     """Return the room of an incident. ``kind`` shows only "people", "automatic" or "signals".
 
-    ``silences`` are those that mute its alerts.
+    ``alerts`` are its first ones, those that fire in front; ``silences`` are those that mute some.
     """
     entries = _entries(narrate(recorded), cite, reader)
     shown = [entry for entry, of in entries if kind not in KINDS or of == kind]
@@ -309,7 +310,7 @@ def room(
             (s.level, f"{s.level}, {s.name}" if s.name else s.level) for s in policy.severities
         ),
         level=state.severity,
-        play=_play(play, symptoms_seen(policy, play, state, recorded), cite) if play else None,
+        play=_play(play, symptoms_seen(policy, play, recorded), cite) if play else None,
         other_plays=tuple(_item(p.name, p.source.line, cite(p.source)) for p in policy.plays),
         stage=_stage(policy, state.phase, done_items(policy, state, recorded), cite),
         waits=_waits(state, silences, reader),
@@ -319,8 +320,8 @@ def room(
         kind=kind if kind in KINDS else "",
         has_notes=any(entry.words for entry, of in entries if of == "people"),
         people=_people(state, policy, directory, cite, reader),
-        alerts=tuple(_alert(alert) for alert in _alerts_in_order(state)[:ALERTS_SHOWN]),
-        alerts_hidden=max(0, len(state.alerts) - ALERTS_SHOWN),
+        alerts=tuple(_alert(alert) for alert in _in_order(alerts)[:ALERTS_SHOWN]),
+        alerts_hidden=max(0, state.alert_counts.total - ALERTS_SHOWN),
         alerts_heading=_alerts_heading(state),
         older_revision=older_revision,
     )
@@ -372,7 +373,7 @@ def _asked(
             action="acknowledge",
             due=repeat if repeat and not repeat.held else None,
         )
-    all_clear = bool(state.alerts) and not any(alert.firing for alert in state.alerts.values())
+    all_clear = state.alert_counts.total > 0 and state.alert_counts.firing == 0
     if state.phase is Phase.MONITORING or (state.is_open and all_clear):
         quiet = next((n for n in comes if n.quiet), None)
         return Asked(
@@ -394,7 +395,7 @@ def _asked(
 def _waits(state: IncidentState, silences: Sequence[Silence], reader: Reader) -> tuple[Wait, ...]:
     found = []
     if Hold.MONITORING in state.holds:
-        if any(alert.firing for alert in state.alerts.values()):
+        if state.alert_counts.firing:
             text = "It is being watched, though not every alert is resolved."
         elif state.monitoring_until is not None:
             text = "Every alert is resolved. If one fires again, the clocks start anew."
@@ -606,8 +607,8 @@ def _reached(
     return "warn", "hourglass", f"On its way{via}", None
 
 
-def _alerts_in_order(state: IncidentState) -> list[IncidentAlert]:
-    return sorted(state.alerts.values(), key=lambda a: (not a.firing, -a.signals, a.title))
+def _in_order(alerts: Iterable[IncidentAlert]) -> list[IncidentAlert]:
+    return sorted(alerts, key=lambda a: (not a.firing, -a.signals, a.title))
 
 
 def _alert(alert: IncidentAlert) -> AlertView:
@@ -624,10 +625,10 @@ def _alert(alert: IncidentAlert) -> AlertView:
 
 
 def _alerts_heading(state: IncidentState) -> str:
-    if not state.alerts:
+    counts = state.alert_counts
+    if not counts.total:
         return saying.counted(state.reports, "report") if state.reports else "No alerts"
-    signals = sum(alert.signals for alert in state.alerts.values())
-    parts = [saying.counted(len(state.alerts), "alert"), saying.counted(signals, "signal")]
+    parts = [saying.counted(counts.total, "alert"), saying.counted(counts.signals, "signal")]
     if state.reports:
         parts.append(saying.counted(state.reports, "report"))
     return ", ".join(parts)
