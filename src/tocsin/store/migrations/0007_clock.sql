@@ -1,3 +1,4 @@
+-- kind: expand
 -- The latest that the clock of this database ever showed us, so that a step backwards is noticed
 -- even by a process that was not there before it. "steps" counts those that were dealt with.
 CREATE TABLE clock_seen (
