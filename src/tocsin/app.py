@@ -28,9 +28,11 @@ from tocsin.base import faults
 from tocsin.base.source import Source
 from tocsin.config import Unreadable, crash_at, read_runbook
 from tocsin.core.policy import Finding, Level
+from tocsin.engine.about import About
 from tocsin.engine.book import Book
 from tocsin.engine.courier import Courier
 from tocsin.engine.engine import Engine
+from tocsin.engine.instruments import Instruments
 from tocsin.engine.outbound import GuardedClient
 from tocsin.engine.system import SystemClock, SystemIds
 from tocsin.integrations.outbound import load as load_outbound
@@ -174,6 +176,8 @@ async def running(plan: Plan) -> AsyncIterator[Running]:
         from tocsin.web.connections import Impatient
 
         clock, ids = SystemClock(), SystemIds()
+        instruments = Instruments(__version__)
+        database.on_commit = instruments.committed
         await book.remember(database, clock.now())
         url = _url(plan.host, listening)
         public_url = plan.settings.public_url or url
@@ -188,9 +192,16 @@ async def running(plan: Plan) -> AsyncIterator[Running]:
             client=client,
             links=_links(public_url, signer),
             clock=clock,
+            instruments=instruments,
         )
         engine = Engine(
-            database, book, courier, clock, plan.settings.directory, plan.settings.tuning
+            database,
+            book,
+            courier,
+            clock,
+            plan.settings.directory,
+            plan.settings.tuning,
+            instruments,
         )
         courier.on_report(engine.wake)
         stop = asyncio.Event()
@@ -206,6 +217,12 @@ async def running(plan: Plan) -> AsyncIterator[Running]:
             version=__version__,
             started_at=clock.now(),
             closing=stop,
+            about=About(
+                version=__version__,
+                data=plan.data,
+                is_embedded=embedded is not None,
+            ),
+            instruments=instruments,
         )
         tokens = await _tokens(plan.data, database, ids)
         _keep(plan, kept)
@@ -232,6 +249,7 @@ async def running(plan: Plan) -> AsyncIterator[Running]:
                 group.create_task(embedded.keep(stop))
             serving = group.create_task(server.serve(sockets=[listening]))
             group.create_task(_watch(plan, book, database, clock, stop))
+            group.create_task(instruments.watch_loop(stop))
             while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event
                 await asyncio.sleep(0.005)
             try:

@@ -18,6 +18,7 @@ from fastapi import FastAPI
 from tocsin.core.surroundings import Directory, Person, Tuning, role_key
 from tocsin.engine.book import Book
 from tocsin.engine.engine import Engine
+from tocsin.engine.instruments import Instruments
 from tocsin.engine.system import SystemClock, SystemIds
 from tocsin.runbook import compile_runbook
 from tocsin.store import access
@@ -112,7 +113,9 @@ async def open_site(database: Database) -> AsyncIterator[Site]:
     clock, ids = SystemClock(), SystemIds()
     book = Book(compile_runbook({"runbook.md": RUNBOOK}), DIRECTORY, configured=True)
     await book.remember(database, clock.now())
-    engine = Engine(database, book, NoCourier(), clock, DIRECTORY, TUNING)  # type: ignore[arg-type]
+    instruments = Instruments("0.0.test")
+    database.on_commit = instruments.committed
+    engine = Engine(database, book, NoCourier(), clock, DIRECTORY, TUNING, instruments)  # type: ignore[arg-type]
     stop = asyncio.Event()
     context = Context(
         engine=engine,
@@ -126,6 +129,7 @@ async def open_site(database: Database) -> AsyncIterator[Site]:
         version="0.0.test",
         started_at=clock.now(),
         closing=stop,
+        instruments=instruments,
     )
     tokens = {name: f"{name}-{ids.secret()}" for name in SCOPES}
     session, over = ids.secret(), ids.secret()

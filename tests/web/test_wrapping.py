@@ -111,7 +111,7 @@ async def test_every_answer_tells_browsers_to_trust_nothing_but_us(site: Site) -
 
 
 async def test_a_defect_of_ours_answers_500_in_the_same_dress(site: Site) -> None:
-    site.app.state.instruments = None
+    site.app.state.lookout = None
     answer = await site.ask("GET", "/metrics")
     assert answer.status_code == 500
     assert "defect" in answer.json()["error"]["hint"]
@@ -213,14 +213,15 @@ async def test_metrics_count_what_came_and_what_stands(site: Site) -> None:
     answer = await site.ask("GET", "/metrics", "reader")
     assert answer.headers["content-type"].startswith("text/plain")
     values = _values(answer.text)
-    assert values['tocsin_signals_received_total{source="prometheus"}'] == 1
-    assert values['tocsin_signals_received_total{source="report"}'] == 1
-    assert values['tocsin_signals_rejected_total{source="prometheus"}'] == 1
+    signals = 'tocsin_signals_total{{outcome="{}",sender="ingest",source="{}"}}'
+    assert values[signals.format("accepted", "prometheus")] == 1
+    assert values[signals.format("accepted", "report")] == 1
+    assert values[signals.format("quarantined", "prometheus")] == 1
     assert values["tocsin_quarantined"] == 1
     assert values['tocsin_incidents_open{severity="P0"}'] >= 1
     assert values["tocsin_timer_oldest_due_seconds"] == 0
     assert "tocsin_alerts_firing" in values
-    assert "tocsin_inbox_waiting" in values
+    assert 'tocsin_inputs_waiting{priority="others"}' in values
 
 
 def _values(text: str) -> dict[str, float]:

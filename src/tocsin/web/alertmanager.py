@@ -27,7 +27,6 @@ from tocsin.web.bodies import Json, read_body
 from tocsin.web.context import Context, context_of
 from tocsin.web.errors import Problem
 from tocsin.web.guard import Scope, allow, caller_of
-from tocsin.web.instruments import instruments_of
 
 if TYPE_CHECKING:
     from tocsin.store.alerts import AlertRow
@@ -77,7 +76,6 @@ async def post_alerts(request: Request) -> Response:
         raise Problem(400, f"The body is not a JSON array of alerts: {error}.") from error
     if batch.signals or batch.rejected:
         await context.engine.receive(batch)
-        instruments_of(request).received(batch)
     if batch.rejected and not batch.signals:
         raise Problem(400, batch.rejected[0].why)
     return Response(status_code=200)

@@ -10,13 +10,14 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from tocsin.store.database import Unavailable
-from tocsin.web import alertmanager, api, health, openapi, shapes
+from tocsin.web import alertmanager, api, door, health, openapi, shapes
 from tocsin.web.bodies import BODY_BYTES_MAX, Json
 from tocsin.web.errors import Problem
 from tocsin.web.guard import PATH_KEY, PUBLIC, allow, declared_routes
-from tocsin.web.instruments import Instruments
+from tocsin.web.instruments import Counted, Lookout
 from tocsin.web.pages import routes as pages
 from tocsin.web.pages.errors import refusal_page, wants_page
+from tocsin.web.trail import Audited
 from tocsin.web.wrapping import SAFE_HEADERS, AccessLog, BodyCap, SafeHeaders, masked
 
 if TYPE_CHECKING:
@@ -50,8 +51,8 @@ def create_app(context: Context) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.context = context
-    app.state.grants_remembered = {}
-    app.state.instruments = Instruments(context.version)
+    door.door_of(app)
+    app.state.lookout = Lookout()
     # Routes are tried in this order, so the ones that a storm hits come first.
     for prefix in ("", _PATH_PREFIX):
         app.include_router(alertmanager.router, prefix=prefix, include_in_schema=not prefix)
@@ -60,14 +61,17 @@ def create_app(context: Context) -> FastAPI:
     app.include_router(health.router)
     app.include_router(pages.router)
     app.include_router(about)
+    app.include_router(door.router)
     app.add_exception_handler(HTTPException, _refuse)
     app.add_exception_handler(RequestValidationError, _refuse_parameters)
     app.add_exception_handler(Unavailable, _refuse_for_now)
     app.add_exception_handler(Exception, _break)
     # The last one added is the outermost.
+    app.add_middleware(Audited)
     app.add_middleware(BodyCap, bytes_max=BODY_BYTES_MAX)
     app.add_middleware(SafeHeaders)
     app.add_middleware(AccessLog)
+    app.add_middleware(Counted, context=context)
     declared_routes(app)
     return app
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from fastapi import Request
+
+from tocsin.engine.about import About
+from tocsin.engine.instruments import Instruments
 
 if TYPE_CHECKING:
     from tocsin.base.clock import Clock, Ids
@@ -74,6 +77,8 @@ class Context:
     """Everything a handler may use. ``public_url`` has no slash at its end.
 
     ``closing`` is set when the server is asked to stop, so that open streams end by themselves.
+    ``about`` is what this process is; ``instruments`` is what it has counted. ``audit_kept`` is how
+    long the audit trail is kept.
     """
 
     engine: Engine
@@ -87,6 +92,9 @@ class Context:
     version: str
     started_at: datetime
     closing: asyncio.Event = field(default_factory=asyncio.Event)
+    about: About = field(default_factory=About)
+    instruments: Instruments = field(default_factory=Instruments)
+    audit_kept: timedelta = timedelta(days=400)
 
 
 def context_of(request: Request) -> Context:

@@ -10,16 +10,17 @@ Credentials, in this order: the key in the path (``/in/<key>/...``, for senders 
 but a prefix), ``Authorization: Bearer``, ``Authorization: Basic`` with the token as password, and the
 session cookie of a browser. What a browser sends by itself (a session, Basic) may change something
 only from our own pages.
+
+Whatever is asked for with a method that may change something is on the audit trail before its
+handler runs, the receivers of alerts excepted. Where the database does not answer, nobody comes in.
 """
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
-import hashlib
 from collections.abc import Iterable
-from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -27,29 +28,32 @@ import msgspec
 from fastapi import Depends, FastAPI, Request
 from fastapi.routing import iter_route_contexts
 
+from tocsin.base.rights import SCOPES_BY_ROLE, Scope, holds
 from tocsin.store import access
+from tocsin.store.audit import Entry
+from tocsin.store.database import Unavailable
 from tocsin.web.context import Context, context_of
+from tocsin.web.door import door_of
 from tocsin.web.errors import Problem
+from tocsin.web.wrapping import masked
 
 if TYPE_CHECKING:
     from tocsin.store.access import Grant
 
+__all__ = [
+    "ANONYMOUS", "PATH_KEY", "PUBLIC", "SESSION_COOKIE", "Caller", "Declared", "Guard", "Scope",
+    "UndeclaredRouteError", "address_of", "allow", "caller_of", "cookie_of", "declared_routes",
+    "entry_of", "is_still_in", "require_own_page",
+]  # fmt: skip
+
 SESSION_COOKIE: Final = "tocsin_session"
 PATH_KEY: Final = "ingest_key"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-_GRANT_REMEMBERED = timedelta(seconds=10)
-_GRANTS_REMEMBERED_MAX = 1024
+_ASKED_S_MAX: Final = 2.0
 _CREDENTIAL_CHARACTERS_MAX = 1024
-
-
-class Scope(StrEnum):
-    """What a credential may be used for."""
-
-    INGEST = "ingest"
-    READ = "read"
-    SILENCE = "silence"
-    RESPOND = "respond"
-    ADMIN = "admin"
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+# What stands in a path and lets somebody in: never on the audit trail.
+_SECRET_PARTS = frozenset({PATH_KEY, "secret", "token"})
 
 
 class _Public:
@@ -69,46 +73,70 @@ _PATH_KEY_SCOPES = frozenset({Scope.INGEST, Scope.READ, Scope.SILENCE})
 class Caller(msgspec.Struct, frozen=True):
     """Who calls. ``kind`` is "token", "session", "link" or "anonymous".
 
-    ``name`` is the name of the grant: what the timeline says did it. Empty for anonymous callers.
+    ``name`` is that of the user or of the token: what the timeline says did it. Empty for anonymous
+    callers. ``user`` is the user's id and ``number`` that of the session or token, "" if there is
+    none; ``role`` is what the user is.
     """
 
     name: str
     scopes: frozenset[str]
     kind: str
+    user: str = ""
+    role: str = ""
+    number: str = ""
 
     def may(self, scope: Scope) -> bool:
         """Say whether the caller holds a scope."""
-        return scope in self.scopes or Scope.ADMIN in self.scopes
+        return holds(self.scopes, scope)
 
 
 ANONYMOUS: Final = Caller("", frozenset(), "anonymous")
 
 
 class Guard:
-    """The dependency that lets a request in or refuses it. ``needs`` is None for PUBLIC."""
+    """The dependency that lets a request in or refuses it. ``needs`` is None for PUBLIC.
 
-    def __init__(self, needs: frozenset[Scope] | None) -> None:
+    With ``known_suffices`` a token that was good lately is good while the database is away.
+    """
+
+    def __init__(self, needs: frozenset[Scope] | None, *, known_suffices: bool = False) -> None:
         self.needs = needs
+        self.known_suffices = known_suffices
 
     async def __call__(self, request: Request) -> None:
-        """Set ``request.state.caller`` or raise Problem 401 or 403."""
-        if self.needs is None:
-            _require_own_page(request, required=False)
-            request.state.caller = ANONYMOUS
-            return
-        caller = await _identify(request)
-        if not any(caller.may(scope) for scope in self.needs):
-            wanted = " or ".join(sorted(self.needs))
+        """Set ``request.state.caller`` or raise Problem 401 or 403, or store.Unavailable."""
+        request.state.caller = ANONYMOUS
+        request.state.trail = door_of(request.app).trail
+        try:
+            if self.needs is None:
+                require_own_page(request, required=False)
+                return
+            caller = await _identify(request, known_suffices=self.known_suffices)
+            request.state.caller = caller
+            self._require_scope(caller)
+        except Problem as refusal:
+            _note(request, refusal)
+            raise
+        if request.method not in _SAFE_METHODS and Scope.INGEST not in self.needs:
+            request.state.act = await request.state.trail.begin(entry_of(request, caller))
+
+    def _require_scope(self, caller: Caller) -> None:
+        needs = self.needs or frozenset()
+        if not any(caller.may(scope) for scope in needs):
+            wanted = " or ".join(sorted(needs))
             raise Problem(
                 403,
                 f"This credential does not have the scope {wanted}.",
                 f'"{caller.name}" may: {", ".join(sorted(caller.scopes)) or "nothing"}.',
             )
-        request.state.caller = caller
 
 
-def allow(*scopes: Scope | _Public) -> dict[str, Any]:
-    """Return the keyword arguments that declare who may call a route: any one of ``scopes``."""
+def allow(*scopes: Scope | _Public, known_suffices: bool = False) -> dict[str, Any]:
+    """Return the keyword arguments that declare who may call a route: any one of ``scopes``.
+
+    ``known_suffices`` is for what must answer while the database is away, and shows nothing of
+    what is in it: then a token that was good within a day is taken to be good still.
+    """
     assert scopes, "a route says who may call it"
     if any(isinstance(scope, _Public) for scope in scopes):
         assert len(scopes) == 1, "PUBLIC stands alone"
@@ -116,7 +144,7 @@ def allow(*scopes: Scope | _Public) -> dict[str, Any]:
     needs = frozenset(scope for scope in scopes if isinstance(scope, Scope))
     schemes: list[dict[str, list[str]]] = [{"bearer": []}, {"basic": []}, {"session": []}]
     return {
-        "dependencies": [Depends(Guard(needs))],
+        "dependencies": [Depends(Guard(needs, known_suffices=known_suffices))],
         "openapi_extra": {"security": schemes, "x-tocsin-scopes": sorted(needs)},
     }
 
@@ -165,60 +193,157 @@ def _guards(dependencies: Iterable[Any]) -> Iterable[Guard]:
             yield call
 
 
-async def _identify(request: Request) -> Caller:
+def entry_of(request: Request, caller: Caller, target: str = "", detail: str = "") -> Entry:
+    """Return what the audit trail says of a request: the route, and what it is about."""
+    route = request.scope.get("route")
+    about = [v for k, v in request.path_params.items() if k not in _SECRET_PARTS]
+    return Entry(
+        actor=caller.name,
+        kind="user" if caller.kind == "session" else caller.kind,
+        action=f"{request.method} {getattr(route, 'path', masked(request.url.path))}",
+        target=target or " ".join(str(part) for part in about),
+        detail=detail,
+        address=address_of(request),
+    )
+
+
+def address_of(request: Request) -> str:
+    """Return where a connection comes from; behind a proxy that is the proxy."""
+    return request.client.host if request.client else ""
+
+
+def cookie_of(request: Request) -> tuple[str, bool]:
+    """Return the name of the session cookie here, and whether it goes over https only.
+
+    Where the public address is https the name itself forbids other hosts and paths to set it. On
+    the machine itself, where the link of the console leads, there is no https.
+    """
+    public = urlsplit(context_of(request).public_url)
+    direct = request.url.hostname in _LOOPBACK and public.hostname != request.url.hostname
+    if public.scheme == "https" and not direct:
+        return f"__Host-{SESSION_COOKIE}", True
+    return SESSION_COOKIE, False
+
+
+async def is_still_in(request: Request) -> bool:
+    """Say whether who was let in for a long answer would be let in again now."""
+    caller = caller_of(request)
+    try:
+        again = await _identify(request, known_suffices=False)
+    except Problem:
+        return False
+    return again.number == caller.number and again.scopes >= caller.scopes
+
+
+def _note(request: Request, refusal: Problem) -> None:
+    """Put a refusal on the audit trail; not that of a reader who has shown nothing yet."""
+    caller = caller_of(request)
+    shown = (
+        PATH_KEY in request.path_params
+        or "authorization" in request.headers
+        or cookie_of(request)[0] in request.cookies
+    )
+    if not shown and request.method in _SAFE_METHODS:
+        return
+    entry = Entry(
+        actor=caller.name,
+        kind="user" if caller.kind == "session" else caller.kind,
+        action="refused",
+        target=f"{request.method} {masked(request.url.path)}",
+        detail=refusal.message,
+        address=address_of(request),
+    )
+    door = door_of(request.app)
+    door.trail.refused(context_of(request).clock.now(), entry, refusal.status_code)
+
+
+async def _identify(request: Request, *, known_suffices: bool) -> Caller:
     context = context_of(request)
     key = request.path_params.get(PATH_KEY)
     if key is not None:
         caller = await _holder(request, context, key)
         scopes = Scope if caller.may(Scope.ADMIN) else caller.scopes
-        return Caller(caller.name, _PATH_KEY_SCOPES.intersection(scopes), "token")
+        limited = _PATH_KEY_SCOPES.intersection(scopes)
+        return Caller(caller.name, limited, "token", number=caller.number)
     header = request.headers.get("authorization")
     if header is not None:
         scheme, _, value = header.partition(" ")
         if scheme.lower() == "bearer":
-            return await _holder(request, context, value.strip())
+            return await _holder(request, context, value.strip(), known_suffices=known_suffices)
         if scheme.lower() == "basic":
-            _require_own_page(request, required=False)
-            return await _holder(request, context, _basic_password(value))
+            require_own_page(request, required=False)
+            password = _basic_password(value)
+            return await _holder(request, context, password, known_suffices=known_suffices)
         raise _unknown("The Authorization header is neither Bearer nor Basic.")
-    session = request.cookies.get(SESSION_COOKIE)
-    if session is None:
+    secret = request.cookies.get(cookie_of(request)[0])
+    if secret is None:
         raise _unknown("This needs a credential, and the request has none.")
-    async with context.database.reading() as connection:
-        grant = await access.session(connection, session)
-    if grant is None:
-        raise _unknown("This session is over.", "Sign in again with a fresh link.")
-    _require_own_page(request, required=True)
-    return _caller(grant, "session")
-
-
-async def _holder(request: Request, context: Context, secret: str) -> Caller:
-    """Return who holds a token. Found ones are remembered for a few seconds, wrong ones never.
-
-    The hot receivers would otherwise ask the database on every request; a withdrawn token works
-    on for at most that long. Only hashes are kept.
-    """
-    if not secret or len(secret) > _CREDENTIAL_CHARACTERS_MAX or "\0" in secret:
-        raise _unknown("This credential is not known here.")
-    remembered: dict[bytes, tuple[Caller, datetime]] = request.app.state.grants_remembered
-    digest = hashlib.sha256(secret.encode("utf-8", "surrogateescape")).digest()
-    at = context.clock.now()
-    known = remembered.get(digest)
-    if known is not None and known[1] <= at < known[1] + _GRANT_REMEMBERED:
-        return known[0]
-    async with context.database.reading() as connection:
-        grant = await access.holder(connection, secret)
-    if grant is None:
-        raise _unknown("This credential is not known here.")
-    caller = _caller(grant, "token")
-    if len(remembered) >= _GRANTS_REMEMBERED_MAX:
-        remembered.clear()
-    remembered[digest] = (caller, at)
+    caller = await _signed_in(request, context, secret)
+    require_own_page(request, required=True)
     return caller
 
 
-def _caller(grant: Grant, kind: str) -> Caller:
-    return Caller(grant.name, frozenset(grant.scopes), kind)
+async def _signed_in(request: Request, context: Context, secret: str) -> Caller:
+    """Return whose session it is. The database is asked each time: what an admin does counts now."""
+    door, address, at = door_of(request.app), address_of(request), context.clock.now()
+    found = None
+    if 0 < len(secret) <= _CREDENTIAL_CHARACTERS_MAX:
+        async with door.attempts.looking(address, at), context.database.reading() as connection:
+            found = await access.session(connection, secret)
+    if found is None:
+        await door.attempts.was_wrong(address, at)
+        raise _unknown("This session is over.", "Sign in again with a fresh link.")
+    door.seen.session(access.digest(secret), at)
+    scopes = frozenset(str(scope) for scope in SCOPES_BY_ROLE[found.role])
+    return Caller(found.name, scopes, "session", found.user, found.role.value, found.number)
+
+
+async def _holder(
+    request: Request, context: Context, secret: str, *, known_suffices: bool = False
+) -> Caller:
+    """Return who holds a token, asking the database unless it was asked a moment ago.
+
+    The hot receivers would otherwise ask it on every request. See ``web.remembered`` for how long
+    a changed token may work on. Only hashes are kept.
+    """
+    door, address, at = door_of(request.app), address_of(request), context.clock.now()
+    if not secret or len(secret) > _CREDENTIAL_CHARACTERS_MAX or "\0" in secret:
+        await door.attempts.was_wrong(address, at)
+        raise _unknown("This credential is not known here.")
+    digest = access.digest(secret)
+    is_known, grant = door.remembered.look(digest, at)
+    if not is_known:
+        suffices = door.remembered.lately(digest, at) if known_suffices else None
+        generation = door.remembered.generation
+        try:
+            async with (
+                asyncio.timeout(None if suffices is None else _ASKED_S_MAX),
+                door.attempts.looking(address, at),
+                context.database.reading() as connection,
+            ):
+                grant = await access.holder(connection, secret)
+        except (Unavailable, TimeoutError):
+            if suffices is None:
+                raise
+            return _caller(suffices)
+        door.remembered.put(digest, grant, at, generation)
+    if grant is None:
+        await door.attempts.was_wrong(address, at)
+        raise _unknown("This credential is not known here.")
+    if grant.is_over:
+        raise _unknown(_why_over(grant), "Ask whoever runs the server for another.")
+    door.seen.token(digest, at)
+    return _caller(grant)
+
+
+def _caller(grant: Grant) -> Caller:
+    return Caller(grant.name, frozenset(grant.scopes), "token", number=grant.number)
+
+
+def _why_over(grant: Grant) -> str:
+    if grant.revoked_at is not None:
+        return f"The token {grant.name} was revoked."
+    return f"The token {grant.name} has expired."
 
 
 def _basic_password(value: str) -> str:
@@ -238,7 +363,7 @@ def _unknown(message: str, hint: str = "") -> Problem:
     )
 
 
-def _require_own_page(request: Request, *, required: bool) -> None:
+def require_own_page(request: Request, *, required: bool) -> None:
     """Refuse a change that a foreign page makes with what the browser sends by itself.
 
     ``required`` also refuses requests that say nothing about where they come from, as every

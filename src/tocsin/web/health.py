@@ -8,12 +8,11 @@ from typing import Final
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 
-from tocsin.store import counts
 from tocsin.store.database import Unavailable
 from tocsin.web.bodies import Json
 from tocsin.web.context import Context, context_of
 from tocsin.web.guard import PUBLIC, Scope, allow
-from tocsin.web.instruments import instruments_of
+from tocsin.web.instruments import exposition
 
 _ANSWERS_WITHIN_S: Final = 3.0
 
@@ -22,14 +21,16 @@ probes = APIRouter(tags=["Alertmanager"])
 
 
 @router.get("/healthz", **allow(PUBLIC), summary="Say that the process lives.")
+@router.head("/healthz", **allow(PUBLIC), include_in_schema=False)
 async def healthz() -> Response:
     """Return 200 while the process answers at all, whatever the database does."""
     return Json({"status": "alive"})
 
 
-@router.get("/readyz", **allow(PUBLIC), summary="Say whether requests can be served.")
+@router.get("/readyz", **allow(PUBLIC), summary="Say whether alerts can be taken in.")
+@router.head("/readyz", **allow(PUBLIC), include_in_schema=False)
 async def readyz(request: Request) -> Response:
-    """Return 200 when the database answers and a runbook is in force, else 503 and why."""
+    """Return 200 when alerts can be taken in and will be handled, else 503 and all that is wrong."""
     why = await _why_not_ready(context_of(request))
     if why:
         return Json({"status": "not ready", "why": why}, 503, {"Retry-After": "5"})
@@ -42,33 +43,40 @@ async def healthy() -> Response:
     return PlainTextResponse("OK")
 
 
-@probes.get("/-/ready", **allow(PUBLIC), summary="Say whether requests can be served.")
+@probes.get("/-/ready", **allow(PUBLIC), summary="Say whether alerts can be taken in.")
 async def ready(request: Request) -> Response:
     """Return what Alertmanager does when ready, else 503 and why."""
     why = await _why_not_ready(context_of(request))
     return PlainTextResponse(why or "OK", 503 if why else 200)
 
 
-@router.get("/metrics", **allow(Scope.READ), summary="Count, in Prometheus' text format.")
+@router.get(
+    "/metrics",
+    **allow(Scope.READ, known_suffices=True),
+    summary="Count, in Prometheus' text format.",
+)
 async def metrics(request: Request) -> Response:
-    """Return what passed through this process and what stands in the database."""
-    context = context_of(request)
-    async with context.database.reading() as connection:
-        standing = await counts.standing(connection)
+    """Return what this process counted and, while the database answers, what stands in it."""
     return Response(
-        instruments_of(request).exposition(standing),
-        media_type="text/plain; version=0.0.4; charset=utf-8",
+        await exposition(request), media_type="text/plain; version=0.0.4; charset=utf-8"
     )
 
 
 async def _why_not_ready(context: Context) -> str:
+    """Return all that is wrong, a sentence each; "" where alerts can be taken in and handled."""
+    said = []
     if context.book.current.has_errors:
-        return "The runbook has errors and is not in force."
+        said.append("The runbook has errors and is not in force.")
     try:
         async with asyncio.timeout(_ANSWERS_WITHIN_S):
             await context.database.now()
     except Unavailable:
-        return "The database does not answer."
+        said.append("The database does not answer.")
     except TimeoutError:
-        return f"The database did not answer within {_ANSWERS_WITHIN_S:.0f} s."
-    return ""
+        said.append(f"The database did not answer within {_ANSWERS_WITHIN_S:.0f} s.")
+    said += [
+        f"{beat.name} has stood still for more than {beat.limit_s:.0f} s."
+        for beat in context.about.beats()
+        if beat.is_late
+    ]
+    return " ".join(said)
