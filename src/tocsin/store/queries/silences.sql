@@ -18,8 +18,10 @@ SELECT silence, updated_at FROM silences WHERE id = $1 FOR UPDATE;
 SELECT silence, updated_at FROM silences ORDER BY ends_at DESC, id;
 
 -- name: active
--- about: The silences in force at an instant.
-SELECT silence FROM silences WHERE starts_at <= $1 AND ends_at > $1 ORDER BY id;
+-- about: The silences in force at an instant. One that has ended rises from no clock that goes back.
+SELECT silence FROM silences
+WHERE starts_at <= $1 AND ends_at > $1 AND seen <> 'expired'
+ORDER BY id;
 
 -- name: hold
 -- about: Read silences while none of them turns. Many can.
