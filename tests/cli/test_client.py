@@ -141,7 +141,9 @@ async def test_deliveries_are_listed_with_what_the_channel_said(terminal: Termin
             SendNotice("INC-1/d9", Contact("slack", "C1"), message),
         ]
         await store_deliveries.add(connection, "INC-1", pages)
-        await store_deliveries.settle(connection, "INC-1/d8", "failed", "550 no such mailbox")
+        await store_deliveries.settle(
+            connection, [store_deliveries.Settled("INC-1/d8", 0, False, "550 no such mailbox")]
+        )
     for arguments in (["deliveries"], ["deliveries", "--incident", "1"]):
         lines = (await terminal.run(*arguments)).stdout.splitlines()
         assert lines[0].split() == ["ID", "TO", "BY", "STATE", "ATTEMPTS", "DETAIL", "WHEN"]

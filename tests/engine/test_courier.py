@@ -91,7 +91,7 @@ class Post:
 
     async def deliver(self, contact: Contact | None) -> None:
         await self.ask(contact)
-        await self.courier.deliver(KEY)
+        await self.courier.deliver_due()
 
     async def row(self) -> deliveries.DeliveryRow:
         async with self.database.reading() as c:
@@ -107,6 +107,11 @@ class Post:
             return round(
                 await c.fetchval("SELECT extract(epoch FROM due_at - updated_at) FROM deliveries")
             )
+
+    async def lease(self, by: int | None = None) -> list[deliveries.Delivery]:
+        """Take what is due as a courier does that dies of it."""
+        async with self.database.transaction() as c:
+            return await deliveries.lease(c, by, 30, free={}, free_elsewhere=100)
 
     async def time_passes(self) -> None:
         """Let every wait and every lease be over."""
@@ -150,7 +155,7 @@ async def test_a_settled_delivery_is_not_sent_again(database):
         async with a_post(database, slack=slack) as post:
             await post.deliver(SLACK_PERSON)
             await post.time_passes()
-            await post.courier.deliver(KEY)
+            await post.courier.deliver_due()
             assert slack.attempts == 1
             assert len(await post.reports()) == 1
 
@@ -160,7 +165,7 @@ async def test_a_notice_has_nothing_to_acknowledge(database):
         async with a_post(database, slack=slack) as post:
             async with database.transaction() as c:
                 await deliveries.add(c, "INC-1", [SendNotice(KEY, Contact("slack", "#x"), MESSAGE)])
-            await post.courier.deliver(KEY)
+            await post.courier.deliver_due()
             assert "/ack/" not in slack.messages[0].said
             assert slack.messages[0].channel == "#x"
 
@@ -202,14 +207,14 @@ async def test_a_channel_in_trouble_is_tried_four_times_and_then_given_up(databa
             await post.ask(SLACK_PERSON)
             waits = []
             for _ in range(3):
-                await post.courier.deliver(KEY)
+                await post.courier.deliver_due()
                 assert (await post.row()).state == "pending"
                 assert await post.reports() == []
                 waits.append(await post.waits_s())
-                await post.courier.deliver(KEY)  # Not due yet, so this does nothing.
+                await post.courier.deliver_due()  # Not due yet, so this does nothing.
                 await post.time_passes()
             assert waits == [2, 8, 30]
-            await post.courier.deliver(KEY)
+            await post.courier.deliver_due()
             row = await post.row()
             assert (row.state, row.attempts, slack.attempts) == ("failed", 4, 4)
             [report] = await post.reports()
@@ -225,7 +230,7 @@ async def test_a_second_attempt_that_succeeds_is_a_delivery(database):
         async with a_post(database, slack=slack) as post:
             await post.deliver(SLACK_PERSON)
             await post.time_passes()
-            await post.courier.deliver(KEY)
+            await post.courier.deliver_due()
             assert len(slack.messages) == 1
             assert await post.reports() == [DeliveryReported(KEY, delivered=True)]
 
@@ -257,7 +262,7 @@ async def test_a_mail_server_that_says_later_is_tried_later_and_one_that_says_no
             await post.deliver(MAIL_PERSON)
             assert (await post.row()).state == "pending"
             await post.time_passes()
-            await post.courier.deliver(KEY)
+            await post.courier.deliver_due()
             assert (await post.row()).state == "failed"
             [report] = await post.reports()
             assert "550 no such user" in report.detail
@@ -305,7 +310,7 @@ async def test_two_couriers_at_once_send_once(database):
             await post.ask(SLACK_PERSON)
             async with asyncio.TaskGroup() as group:
                 for courier in (post.courier, post.another(), post.another()):
-                    group.create_task(courier.deliver(KEY))
+                    group.create_task(courier.deliver_due())
             assert slack.attempts == 1
             assert len(await post.reports()) == 1
 
@@ -315,18 +320,18 @@ async def test_dying_after_the_send_sends_again_under_the_same_key(database):
         webhook.fail(500, take_it_first=True, delay_s=2)
         async with a_post(database, webhook=webhook) as post:
             await post.ask(PAGER)
-            dying = asyncio.ensure_future(post.courier.deliver(KEY))
+            dying = asyncio.ensure_future(post.courier.deliver_due())
             await asyncio.to_thread(webhook.wait_for, 1)
             dying.cancel()
             await asyncio.wait([dying])
 
             survivor = post.another()
-            await survivor.deliver(KEY)  # The lease still holds.
+            await survivor.deliver_due()  # The lease still holds.
             assert webhook.attempts == 1
             await post.time_passes()
             async with database.reading() as c:
                 assert await deliveries.stranded(c) == [KEY]
-            await survivor.deliver(KEY)
+            await survivor.deliver_due()
             assert [call.key for call in webhook.calls] == [KEY]
             assert webhook.repeated == [KEY]
             assert await post.reports() == [DeliveryReported(KEY, delivered=True)]
@@ -338,14 +343,13 @@ async def test_an_outcome_that_cannot_be_reported_is_not_settled_either(database
             await post.ask(PAGER)
             async with database.transaction() as c:
                 await c.execute("ALTER TABLE inbox RENAME TO inbox_away")
-            with pytest.raises(Exception, match="inbox"):
-                await post.courier.deliver(KEY)
+            await post.courier.deliver_due()
             assert (await post.row()).state == "pending"
             assert post.woken == []
             async with database.transaction() as c:
                 await c.execute("ALTER TABLE inbox_away RENAME TO inbox")
             await post.time_passes()
-            await post.courier.deliver(KEY)
+            await post.courier.deliver_due()
             assert (await post.row()).state == "delivered"
             assert await post.reports() == [DeliveryReported(KEY, delivered=True)]
             assert webhook.repeated == [KEY]
@@ -368,10 +372,21 @@ async def test_a_bug_in_an_integration_ends_in_a_failed_delivery_and_not_in_a_lo
         await post.ask(SLACK_PERSON)
         courier = post.another({"slack": Broken()})
         for _ in range(4):
-            with pytest.raises(ZeroDivisionError):
-                await courier.deliver(KEY)
+            assert (await post.row()).state == "pending"
+            await courier.deliver_due()
             await post.time_passes()
-        await courier.deliver(KEY)
+        assert (await post.row()).state == "failed"
+        [report] = await post.reports()
+        assert "met a defect of Tocsin: ZeroDivisionError. Given up after 4" in report.detail
+
+
+async def test_a_message_that_kills_its_courier_each_time_is_given_up(database):
+    async with a_post(database) as post:
+        await post.ask(SLACK_PERSON)
+        for _ in range(4):
+            assert len(await post.lease()) == 1
+            await post.time_passes()
+        await post.courier.deliver_due()
         assert (await post.row()).state == "failed"
         [report] = await post.reports()
         assert "cut short" in report.detail
@@ -385,7 +400,7 @@ async def test_no_secret_reaches_the_database(database):
             async with a_post(database, slack=slack, webhook=webhook) as post:
                 key = f"INC-1/{contact.kind}"
                 await post.ask(contact, key)
-                await post.courier.deliver(key)
+                await post.courier.deliver_due()
     async with database.reading() as c:
         tables = await c.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
         for [table] in tables:

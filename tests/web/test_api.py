@@ -239,7 +239,9 @@ async def test_deliveries_are_listed_by_incident(site: Site) -> None:
         await deliveries.add(
             connection, "INC-1", [SendNotice("INC-1/d1", Contact("slack", "C1"), message)]
         )
-        await deliveries.settle(connection, "INC-1/d1", "failed", "no such channel")
+        await deliveries.settle(
+            connection, [deliveries.Settled("INC-1/d1", 0, False, "no such channel")]
+        )
     [found] = (await site.ask("GET", "/api/v1/deliveries?incident=INC-1", "reader")).json()[
         "deliveries"
     ]

@@ -30,7 +30,6 @@ from tocsin.engine.turn import (
 )
 from tocsin.store import (
     alerts,
-    deliveries,
     inbox,
     jobs,
     live,
@@ -49,6 +48,7 @@ if TYPE_CHECKING:
     from tocsin.core.surroundings import Directory, Silence, Tuning
     from tocsin.engine.book import Book
     from tocsin.engine.courier import Courier
+    from tocsin.engine.intake import IntakeLimits
     from tocsin.integrations.signals import Received
     from tocsin.store.database import Database
 
@@ -59,7 +59,6 @@ POLL_S = 1.0
 LOOK_AGAIN_S = 0.02
 SWEEP_S = 15.0
 STREAMS_AT_ONCE_MAX = 4
-STRANDED_AT_ONCE_MAX = 20
 # A stream whose own state cannot be read is looked at again after this; the others go on.
 BROKEN_REST_S = 60.0
 ACT_WAIT_S_MAX = 10.0
@@ -81,13 +80,14 @@ class Engine:
         directory: Directory,
         tuning: Tuning,
         instruments: Instruments | None = None,
+        intake_limits: IntakeLimits | None = None,
     ) -> None:
         """Take the parts; nothing runs yet."""
         self._database = database
         self._instruments = instruments or Instruments()
         self._courier = courier
         self._clock = clock
-        self._intake = Intake(database, tuning, self._instruments)
+        self._intake = Intake(database, tuning, self._instruments, intake_limits)
         self._turns = Turns(database, book, directory, tuning)
         self._wake = asyncio.Event()
         self._look = asyncio.Event()
@@ -137,24 +137,21 @@ class Engine:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run turns, jobs and sweeps until ``stop`` is set."""
-        timers_only: dict[str, Callable[[str], Awaitable[None]]] = {"timer": self.fire}
-        deliveries_only: dict[str, Callable[[str], Awaitable[None]]] = {"delivery": self._deliver}
+        handlers: dict[str, Callable[[str], Awaitable[None]]] = {
+            "timer": self.fire,
+            "delivery": self._deliver,
+        }
         async with asyncio.TaskGroup() as group:
-            # Two queues, so that channels that do not answer never hold up an escalation.
-            group.create_task(jobs.run(self._database.url, timers_only, stop))
-            group.create_task(jobs.run(self._database.url, deliveries_only, stop))
+            group.create_task(jobs.run(self._database.url, handlers, stop))
+            group.create_task(self._courier.run(stop))
             group.create_task(self._work(stop))
             group.create_task(self._sweep(stop))
+            group.create_task(self._intake.run(stop, self._clock, self.wake))
             group.create_task(self._timekeeper.run(stop))
-            endless = [
-                group.create_task(self._listen()),
-                group.create_task(self._find_stranded(stop)),
-            ]
+            listening = group.create_task(self._listen())
             await stop.wait()
             self.wake()
-            # A delivery cut off here is sent again after its lease, under the same key.
-            for task in endless:
-                task.cancel()
+            listening.cancel()
 
     def wake(self, names: Iterable[str] = ()) -> None:
         """Say that streams have work; without names, look which have."""
@@ -175,14 +172,8 @@ class Engine:
         self._instruments.fired((self._clock.now() - due_at).total_seconds())
         await self._settle(stream)
 
-    async def _deliver(self, delivery: str) -> None:
-        """Make one attempt; a bug in an integration ends this attempt and nothing else."""
-        try:
-            await self._courier.deliver(delivery)
-        except Unavailable:
-            raise
-        except Exception:  # noqa: BLE001 - the supervisor: the lease runs out and counts as a try
-            _log.exception("delivery failed", delivery=delivery)
+    async def _deliver(self, _: str) -> None:
+        self._courier.wake()
 
     # -- Turns -------------------------------------------------------------------------------------
 
@@ -307,6 +298,8 @@ class Engine:
         """Wake up when another process took in something."""
         async with live.Listener(self._database.url) as listener:
             async for topic in listener:
+                if topic == "":
+                    self._intake.forget_all()
                 if topic in ("", "inbox"):
                     self.wake()
 
@@ -317,7 +310,6 @@ class Engine:
         rounds = 0
         while not stop.is_set():
             try:
-                await self._intake.write_through(self._clock.now())
                 await self._silences_turned()
                 if rounds % int(SWEEP_S / POLL_S) == 0:
                     await self.audit()
@@ -341,28 +333,6 @@ class Engine:
         async with self._database.transaction() as connection:
             await inbox.prune(connection, INBOX_KEPT_S)
         self.wake()
-
-    async def _find_stranded(self, stop: asyncio.Event) -> None:
-        """Deliver what is due and has no live job, apart from the sweep: channels may be slow."""
-        gate = asyncio.Semaphore(STRANDED_AT_ONCE_MAX)
-
-        async def deliver(delivery: str) -> None:
-            async with gate:
-                try:
-                    await self._deliver(delivery)
-                except Unavailable as error:
-                    _log.warning("a delivery waits for the database", why=str(error))
-
-        while not stop.is_set():
-            try:
-                async with self._database.reading() as connection:
-                    stranded = await deliveries.stranded(connection)
-                async with asyncio.TaskGroup() as group:
-                    for delivery in stranded:
-                        group.create_task(deliver(delivery))
-            except Unavailable as error:
-                _log.warning("deliveries wait for the database", why=str(error))
-            await asyncio.sleep(SWEEP_S)
 
     async def _lapse(self) -> None:
         async with self._database.transaction() as connection:

@@ -9,34 +9,133 @@ ON CONFLICT (id) DO NOTHING
 RETURNING id;
 
 -- name: lease
--- about: Take a delivery that is due, unless it is settled or somebody is at it. Only one can.
-UPDATE deliveries
+-- about: Take what is due and nobody is at, a few from every channel, pages before notices. Nobody
+-- is at what was never taken, whose lease is over, or whose holder shows no life. One step of the
+-- index per channel, however long the queue of a dead one is.
+WITH RECURSIVE lanes (lane) AS (
+    (SELECT lane FROM deliveries WHERE state = 'pending' ORDER BY lane LIMIT 1)
+    UNION ALL
+    SELECT (
+        SELECT d.lane FROM deliveries d
+        WHERE d.state = 'pending' AND d.lane > l.lane
+        ORDER BY d.lane LIMIT 1
+    )
+    FROM lanes l
+    WHERE l.lane IS NOT NULL
+), room (lane, free) AS (
+    SELECT l.lane, coalesce(f.free, $3)
+    FROM lanes l
+    LEFT JOIN unnest($4::text[], $5::integer[]) AS f (lane, free) ON f.lane = l.lane
+    WHERE l.lane IS NOT NULL
+), picked AS (
+    SELECT p.id
+    FROM room r
+    CROSS JOIN LATERAL (
+        SELECT d.id FROM deliveries d
+        WHERE d.state = 'pending' AND d.lane = r.lane AND d.due_at <= now()
+            AND (
+                d.leased_until IS NULL
+                OR d.leased_until <= now()
+                OR (d.leased_by IS NOT NULL AND d.leased_by NOT IN (
+                    SELECT p.id FROM processes p
+                    WHERE p.seen_at > now() - make_interval(secs => $6::double precision)
+                ))
+            )
+            AND d.id <> ALL($7::text[])
+        ORDER BY d.kind DESC, d.due_at
+        LIMIT r.free
+        FOR UPDATE SKIP LOCKED
+    ) p
+)
+UPDATE deliveries d
 SET leased_until = now() + make_interval(secs => $2::double precision),
-    attempts = attempts + 1,
+    leased_by = $1,
+    attempts = d.attempts + 1,
     updated_at = now()
-WHERE id = $1 AND state = 'pending' AND due_at <= now()
-    AND (leased_until IS NULL OR leased_until <= now())
-RETURNING id, incident, effect, attempts, state, created_at;
+FROM picked
+WHERE d.id = picked.id
+RETURNING d.id, d.incident, d.lane, d.effect, d.attempts, d.created_at;
+
+-- name: renew
+-- about: Whoever still holds these keeps them a while longer.
+WITH mine AS (
+    SELECT d.id FROM deliveries d
+    JOIN unnest($3::text[], $4::integer[]) AS m (id, attempts)
+        ON m.id = d.id AND m.attempts = d.attempts
+    WHERE d.state = 'pending'
+    ORDER BY d.id
+    FOR UPDATE OF d
+)
+UPDATE deliveries d
+SET leased_until = now() + make_interval(secs => $2::double precision), leased_by = $1
+FROM mine
+WHERE d.id = mine.id
+RETURNING d.id;
 
 -- name: settle
--- about: It was taken, or it was given up. What is settled stays so.
-UPDATE deliveries
-SET state = $2, detail = $3, leased_until = NULL, updated_at = now()
-WHERE id = $1 AND state = 'pending';
+-- about: They were taken, or given up, by whoever made this attempt; a later attempt is not touched.
+WITH mine AS (
+    SELECT d.id, m.state, m.detail FROM deliveries d
+    JOIN unnest($1::text[], $2::integer[], $3::text[], $4::text[]) AS m (id, attempts, state, detail)
+        ON m.id = d.id AND m.attempts = d.attempts
+    WHERE d.state = 'pending'
+    ORDER BY d.id
+    FOR UPDATE OF d
+)
+UPDATE deliveries d
+SET state = mine.state, detail = mine.detail,
+    leased_until = NULL, leased_by = NULL, updated_at = now()
+FROM mine
+WHERE d.id = mine.id
+RETURNING d.id;
 
 -- name: retry
 -- about: Try again after a while.
-UPDATE deliveries
-SET due_at = now() + make_interval(secs => $2::double precision), detail = $3,
-    leased_until = NULL, updated_at = now()
-WHERE id = $1 AND state = 'pending'
-RETURNING id;
+WITH mine AS (
+    SELECT d.id, m.after_s, m.detail FROM deliveries d
+    JOIN unnest($1::text[], $2::integer[], $3::double precision[], $4::text[])
+        AS m (id, attempts, after_s, detail)
+        ON m.id = d.id AND m.attempts = d.attempts
+    WHERE d.state = 'pending'
+    ORDER BY d.id
+    FOR UPDATE OF d
+)
+UPDATE deliveries d
+SET due_at = now() + make_interval(secs => mine.after_s), detail = mine.detail,
+    leased_until = NULL, leased_by = NULL, updated_at = now()
+FROM mine
+WHERE d.id = mine.id
+RETURNING d.id, mine.after_s;
+
+-- name: release
+-- about: Let others have these at once.
+WITH mine AS (
+    SELECT d.id FROM deliveries d
+    JOIN unnest($1::text[], $2::integer[]) AS m (id, attempts)
+        ON m.id = d.id AND m.attempts = d.attempts
+    WHERE d.state = 'pending'
+    ORDER BY d.id
+    FOR UPDATE OF d
+)
+UPDATE deliveries d
+SET leased_until = NULL, leased_by = NULL, updated_at = now()
+FROM mine
+WHERE d.id = mine.id
+RETURNING d.id;
 
 -- name: stranded
--- about: What is due and nobody is at: its job is lost, or its courier died.
-SELECT id FROM deliveries
-WHERE state = 'pending' AND due_at <= now() AND (leased_until IS NULL OR leased_until <= now())
-ORDER BY due_at
+-- about: What is due and nobody is at: its courier died, or was frozen.
+SELECT d.id FROM deliveries d
+WHERE d.state = 'pending' AND d.due_at <= now()
+    AND (
+        d.leased_until IS NULL
+        OR d.leased_until <= now()
+        OR (d.leased_by IS NOT NULL AND d.leased_by NOT IN (
+            SELECT p.id FROM processes p
+            WHERE p.seen_at > now() - make_interval(secs => $2::double precision)
+        ))
+    )
+ORDER BY d.due_at
 LIMIT $1;
 
 -- name: find
