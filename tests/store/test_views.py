@@ -8,11 +8,12 @@ from datetime import timedelta
 import pytest
 
 from tests.store.samples import AT, NASTY, NASTY_SHOWN, alert, incident, signal, silence
+from tocsin.core.inputs import SignalReceived
 from tocsin.core.phases import Phase
 from tocsin.core.policy import Policy
 from tocsin.core.state import AlertRecord
-from tocsin.store import alerts, incidents, quarantine, runbooks, silences
-from tocsin.store.alerts import Lapsed
+from tocsin.store import alerts, inbox, incidents, quarantine, runbooks, silences
+from tocsin.store.alerts import Lapsed, Repeat, Verdict
 from tocsin.store.database import Database
 
 pytestmark = pytest.mark.anyio
@@ -83,12 +84,29 @@ async def test_a_repeat_moves_only_the_end(database: Database) -> None:
         before = alert("f1", ends_at=AT)
         await alerts.put(c, "api", [before, alert("over", ends_at=AT, firing=False)], AT)
         ends = {"f1": AT + HOUR, "over": AT + HOUR, "gone": None}
-        assert await alerts.touch(c, ends, AT + HOUR) == {"over", "gone"}
+        repeats = [Repeat(name, "desk/api", end, AT + HOUR) for name, end in ends.items()]
+        news = {"over": Verdict.NEWS, "gone": Verdict.NEWS}
+        assert await alerts.touch(c, repeats, AT + HOUR) == news
         loaded = await alerts.load(c, ["f1", "over"])
         assert loaded["f1"] == alert("f1", ends_at=AT + HOUR)
         assert loaded["over"].signal.ends_at == AT
         (row,) = await alerts.find(c, firing_only=True)
         assert (row.record, row.service, row.updated_at) == (loaded["f1"], "api", AT + HOUR)
+
+
+async def test_a_repeat_is_news_unless_the_alert_ended_after_it_or_is_still_to_be_judged(
+    database: Database,
+) -> None:
+    async with database.transaction() as c:
+        await alerts.put(c, "api", [alert("ended", firing=False), alert("stale", stale=True)], AT)
+        await inbox.append(c, [("desk/busy", SignalReceived(signal("new")))])
+        repeats = [
+            Repeat("ended", "desk/api", None, AT),
+            Repeat("stale", "desk/api", None, AT),
+            Repeat("new", "desk/busy", None, AT),
+        ]
+        found = await alerts.touch(c, repeats, AT + HOUR)
+    assert found == {"ended": Verdict.OVER, "stale": Verdict.NEWS, "new": Verdict.EARLY}
 
 
 async def test_only_firing_alerts_that_are_overdue_lapse(database: Database) -> None:

@@ -57,6 +57,19 @@ class Instruments:
             ("source", "sender", "outcome"),
             registry=registry,
         )
+        self._refused = Counter(
+            "tocsin_signals_refused",
+            "Requests with signals that were told to come again later: their sender had too many at"
+            " once (busy), or too much waiting (full).",
+            ("sender", "why"),
+            registry=registry,
+        )
+        self._quarantine_dropped = Counter(
+            "tocsin_quarantine_dropped",
+            "Members that were dropped from quarantine to keep it within its bounds.",
+            ("sender",),
+            registry=registry,
+        )
         self._requests = Histogram(
             "tocsin_http_request_seconds",
             "How long requests took, by what they were about and how they were answered.",
@@ -135,6 +148,14 @@ class Instruments:
         ):
             if number:
                 self._signals.labels(batch.source, sender, outcome).inc(number)
+
+    def refused(self, sender: str, why: str) -> None:
+        """Count one request that was told to come again later; ``why`` is "busy" or "full"."""
+        self._refused.labels(self._sender(sender), why).inc()
+
+    def quarantine_dropped(self, sender: str, members: int) -> None:
+        """Count members that were dropped to keep quarantine within its bounds."""
+        self._quarantine_dropped.labels(self._sender(sender)).inc(members)
 
     def answered(self, area: str, status: int, took_s: float) -> None:
         """Count one request. ``area`` is one of a handful of words, never a path."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
+from enum import StrEnum
 
 import msgspec
 
@@ -21,6 +22,27 @@ class Lapsed(msgspec.Struct, frozen=True):
     service: str
     fingerprint: str
     ends_at: datetime
+
+
+class Repeat(msgspec.Struct, frozen=True):
+    """That an alert was sent again unchanged: its desk's stream, its end now, and when it came."""
+
+    fingerprint: str
+    stream: str
+    ends_at: datetime | None
+    received_at: datetime
+
+
+class Verdict(StrEnum):
+    """How an alert stands that was taken for firing and is not.
+
+    Ended after this repeat had come (OVER), fires again so that its desk must hear of it (NEWS), or
+    is not judged yet, so that it is too early to say (EARLY).
+    """
+
+    OVER = "over"
+    NEWS = "news"
+    EARLY = "early"
 
 
 class AlertRow(msgspec.Struct, frozen=True):
@@ -59,24 +81,26 @@ async def put(c: Connection, service: str, records: Sequence[AlertRecord], at: d
     )
 
 
-async def touch(c: Connection, ends: Mapping[str, datetime | None], at: datetime) -> frozenset[str]:
-    """Move the ends of alerts whose repeats changed nothing else, by fingerprint.
+async def touch(c: Connection, repeats: Sequence[Repeat], at: datetime) -> dict[str, Verdict]:
+    """Move the ends of alerts whose repeats changed nothing else.
 
-    Alerts that are over, stale or unknown by now stay as they are, and are returned: whoever took
-    their repeat for nothing new was mistaken.
+    Each fingerprint is there once. Returned are those where that was a mistake, with how they
+    stand: alerts that are over, stale or unknown stay as they are.
     """
-    if not ends:
-        return frozenset()
-    keys = sorted(ends)
-    moments = (ends[key] for key in keys)
-    rows = await c.fetch(
+    if not repeats:
+        return {}
+    # Sorted, as in ``put``.
+    rows = sorted(repeats, key=lambda repeat: codec.key(repeat.fingerprint))
+    names = {codec.key(repeat.fingerprint): repeat.fingerprint for repeat in rows}
+    found = await c.fetch(
         _SQL["touch"],
         codec.moment(at),
-        [codec.key(key) for key in keys],
-        [None if moment is None else codec.moment(moment) for moment in moments],
+        list(names),
+        [codec.key(r.stream) for r in rows],
+        [None if r.ends_at is None else codec.moment(r.ends_at) for r in rows],
+        [codec.moment(r.received_at) for r in rows],
     )
-    moved = {row["fingerprint"] for row in rows}
-    return frozenset(key for key in keys if codec.key(key) not in moved)
+    return {names[row["fingerprint"]]: Verdict(row["verdict"]) for row in found}
 
 
 async def lapsed(c: Connection, grace_s: float, limit: int = 500) -> list[Lapsed]:

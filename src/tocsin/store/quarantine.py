@@ -27,3 +27,12 @@ async def add(c: Connection, items: Sequence[tuple[str, str, bytes, str]]) -> No
 async def count(c: Connection) -> int:
     """Return how many there are."""
     return int(await c.fetchval(_SQL["count"]))
+
+
+async def trim(c: Connection, rows_max: int, bytes_max: int) -> dict[str, int]:
+    """Keep it within bounds and return how many were dropped, by the key that had sent them.
+
+    The oldest of who has most there go first, so that a flood of rubbish buries only itself.
+    """
+    rows = await c.fetch(_SQL["trim"], rows_max, bytes_max)
+    return {row["key"]: row["dropped"] for row in rows}

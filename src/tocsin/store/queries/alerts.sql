@@ -14,12 +14,32 @@ ON CONFLICT (fingerprint) DO UPDATE SET
     updated_at = excluded.updated_at;
 
 -- name: touch
--- about: Unchanged repeats only move the end. Alerts that are gone or over stay so.
-UPDATE alerts a
-SET ends_at = t.ends_at, updated_at = $1
-FROM unnest($2::text[], $3::timestamptz[]) AS t (fingerprint, ends_at)
-WHERE a.fingerprint = t.fingerprint AND a.firing AND NOT a.stale
-RETURNING a.fingerprint;
+-- about: Unchanged repeats only move the end. Of those that moved nothing, say how the alert stands.
+-- "news": it fires again, and its desk must hear. "over": it ended after this repeat had come.
+-- "early": its desk has not judged it yet, or is just doing so.
+WITH told AS (
+    SELECT * FROM unnest($2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[])
+        AS t (fingerprint, stream, ends_at, received_at)
+), moved AS (
+    UPDATE alerts a
+    SET ends_at = t.ends_at, updated_at = $1
+    FROM told t
+    WHERE a.fingerprint = t.fingerprint AND a.firing AND NOT a.stale
+    RETURNING a.fingerprint
+)
+SELECT t.fingerprint, CASE
+    WHEN a.fingerprint IS NULL THEN
+        CASE WHEN EXISTS (
+            SELECT FROM inbox i WHERE i.done_at IS NULL AND i.stream = t.stream
+        ) THEN 'early' ELSE 'news' END
+    WHEN a.stale THEN 'news'
+    WHEN a.firing THEN 'early'
+    WHEN a.updated_at < t.received_at THEN 'news'
+    ELSE 'over'
+    END AS verdict
+FROM told t
+LEFT JOIN alerts a ON a.fingerprint = t.fingerprint
+WHERE t.fingerprint NOT IN (SELECT fingerprint FROM moved);
 
 -- name: lapsed
 -- about: Firing alerts that were not sent again in time, the longest overdue first.

@@ -1,10 +1,37 @@
 -- name: append
 -- about: Keep inputs in their order. Committed means: will be judged.
-INSERT INTO inbox (stream, priority, body)
-SELECT i.stream, i.priority, i.body
+INSERT INTO inbox (stream, priority, body, sender)
+SELECT i.stream, i.priority, i.body, $4
 FROM unnest($1::text[], $2::smallint[], $3::bytea[]) WITH ORDINALITY AS i (stream, priority, body, place)
 ORDER BY i.place
 RETURNING id;
+
+-- name: take_in
+-- about: Keep signals of many senders in their order. A single one, the common case, costs less
+-- this way than by COPY; five hundred cost a fifth more.
+INSERT INTO inbox (stream, priority, body, sender)
+SELECT i.stream, 1, i.body, i.sender
+FROM unnest($1::text[], $2::bytea[], $3::text[]) WITH ORDINALITY AS i (stream, body, sender, place)
+ORDER BY i.place;
+
+-- name: mark
+-- about: A place in the transaction to come back to.
+SAVEPOINT divided;
+
+-- name: come_back
+-- about: Undo what was done since the mark, and nothing before it.
+ROLLBACK TO SAVEPOINT divided;
+
+-- name: waiting_by_sender
+-- about: How many signals of each sender wait. Counting ends at a limit, so that a flood cannot make
+-- it slow. What people did and what we told ourselves is not counted.
+SELECT w.sender, count(*) AS waiting
+FROM (
+    SELECT sender FROM inbox
+    WHERE done_at IS NULL AND priority > 0 AND sender <> ''
+    LIMIT $1
+) w
+GROUP BY w.sender;
 
 -- name: waiting_streams
 -- about: Streams with inputs not judged yet: those with a person's first, then the longest waiting.
