@@ -1,3 +1,4 @@
+-- kind: expand
 -- Who may sign in, and what they did.
 CREATE TABLE users (
     id text COLLATE "C" PRIMARY KEY,
