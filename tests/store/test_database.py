@@ -130,6 +130,6 @@ async def test_opening_again_changes_nothing(database: Database) -> None:
 
 async def test_a_database_of_a_newer_tocsin_is_refused(database: Database) -> None:
     async with database.transaction() as c:
-        await c.execute("INSERT INTO migrations (number, name) VALUES (9999, 'future')")
+        await c.execute("INSERT INTO migrations VALUES (9999, 'future', now(), 'contract')")
     with pytest.raises(MigrationError, match="newer Tocsin"):
         await Database.open(database.url)

@@ -16,6 +16,7 @@ from tests.store.samples import page
 from tocsin.store import deliveries, jobs, timers
 from tocsin.store.database import Database, Unavailable
 from tocsin.store.embedded import Embedded
+from tocsin.store.route import Route
 
 pytestmark = pytest.mark.anyio
 STREAM = "incident/INC-1"
@@ -46,12 +47,12 @@ async def _nothing(payload: str) -> None:
 
 @contextlib.asynccontextmanager
 async def _running(
-    url: str, handlers: Mapping[str, Callable[[str], Awaitable[None]]]
+    route: Route, handlers: Mapping[str, Callable[[str], Awaitable[None]]]
 ) -> AsyncIterator[asyncio.Event]:
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(
-            jobs.run(url, {"timer": _nothing, "delivery": _nothing, **handlers}, stop)
+            jobs.run(route, {"timer": _nothing, "delivery": _nothing, **handlers}, stop)
         )
         try:
             yield stop
@@ -72,7 +73,7 @@ async def _left(database: Database) -> int:
 async def test_each_job_reaches_the_handler_of_its_kind_once(database: Database) -> None:
     delivery, timer = Heard(), Heard()
     names = [f"INC-1/d{i}" for i in range(200)]
-    async with _running(database.url, {"delivery": delivery, "timer": timer}):
+    async with _running(database.direct, {"delivery": delivery, "timer": timer}):
         await _enqueue(database, *(("delivery", name, NOW) for name in names))
         await _enqueue(database, ("timer", f"{STREAM}\nrung/é", NOW))
         await delivery.wait_for(200)
@@ -86,8 +87,8 @@ async def test_each_job_reaches_the_handler_of_its_kind_once(database: Database)
 async def test_two_workers_share_the_work(database: Database) -> None:
     first, second = Heard(), Heard()
     async with (
-        _running(database.url, {"delivery": first}),
-        _running(database.url, {"delivery": second}),
+        _running(database.direct, {"delivery": first}),
+        _running(database.direct, {"delivery": second}),
     ):
         await _enqueue(database, *(("delivery", str(i), NOW) for i in range(300)))
         async with asyncio.timeout(10):
@@ -109,7 +110,7 @@ async def test_a_job_comes_after_its_time_and_not_before(database: Database) -> 
             taken.append((await timers.take_due(c, stream, name), await database.now(c)))
         await timer(payload)
 
-    async with _running(database.url, {"timer": take}):
+    async with _running(database.direct, {"timer": take}):
         async with database.transaction() as c:
             await timers.replace(c, STREAM, {"rung/1": due_at})
         await timer.wait_for(1)
@@ -132,7 +133,7 @@ async def test_the_job_of_a_timer_that_is_gone_finds_nothing(database: Database)
     async with database.transaction() as c:
         await timers.replace(c, STREAM, {"gone": now, "moved": now})
         await timers.replace(c, STREAM, {"moved": now + timedelta(hours=1)})
-    async with _running(database.url, {"timer": take}):
+    async with _running(database.direct, {"timer": take}):
         await timer.wait_for(2)
     assert found == [None, None]
 
@@ -145,7 +146,7 @@ async def test_what_a_transaction_took_back_is_never_handled(database: Database)
             await jobs.enqueue(c, [("delivery", "lost", NOW)])
             raise ZeroDivisionError
 
-    async with _running(database.url, {"delivery": heard}):
+    async with _running(database.direct, {"delivery": heard}):
         with pytest.raises(ZeroDivisionError):
             await fail()
         await _enqueue(database, ("delivery", "kept", NOW))
@@ -162,7 +163,7 @@ async def test_a_job_whose_handler_fails_is_held_and_the_others_go_on(database: 
             raise ZeroDivisionError
         await heard(payload)
 
-    async with _running(database.url, {"delivery": handle}):
+    async with _running(database.direct, {"delivery": handle}):
         await _enqueue(database, ("delivery", "poison", NOW), ("delivery", "good", NOW))
         await heard.wait_for(1)
     async with database.reading() as c:
@@ -178,7 +179,7 @@ async def test_a_job_that_found_the_database_away_comes_again(database: Database
         if len(heard.payloads) == 1:
             raise Unavailable("The database does not answer: test.")
 
-    async with _running(database.url, {"delivery": handle}):
+    async with _running(database.direct, {"delivery": handle}):
         await _enqueue(database, ("delivery", "d1", NOW))
         await heard.wait_for(2)
     assert heard.payloads == ["d1", "d1"]
@@ -194,7 +195,7 @@ async def test_the_job_of_a_worker_that_died_goes_to_another(database: Database)
             "UPDATE tocsin_pgqueuer SET status = 'picked', queue_manager_id = gen_random_uuid(),"
             " heartbeat = now() - interval '2 s'"
         )
-    async with _running(database.url, {"delivery": heard}):
+    async with _running(database.direct, {"delivery": heard}):
         await heard.wait_for(1, within_s=6)
     assert heard.payloads == ["INC-1/d1"]
 
@@ -207,7 +208,7 @@ async def test_stopping_is_prompt_even_while_a_handler_hangs(database: Database)
         await heard(payload)
         await asyncio.sleep(600)
 
-    async with _running(database.url, {"delivery": hang}) as stop:
+    async with _running(database.direct, {"delivery": hang}) as stop:
         await _enqueue(database, ("delivery", "d1", NOW))
         await heard.wait_for(1)
         stop.set()
@@ -218,7 +219,7 @@ async def test_stopping_is_prompt_even_while_a_handler_hangs(database: Database)
 async def test_stopping_an_idle_worker_is_prompt(database: Database) -> None:
     heard = Heard()
     loop = asyncio.get_running_loop()
-    async with _running(database.url, {"delivery": heard}) as stop:
+    async with _running(database.direct, {"delivery": heard}) as stop:
         await _enqueue(database, ("delivery", "d1", NOW))
         await heard.wait_for(1)
         stop.set()
@@ -239,7 +240,7 @@ async def test_work_goes_on_after_the_database_was_restarted(place: Path) -> Non
     server = await Embedded.start(place / "data")
     database = await Database.open(server.url)
     try:
-        async with _running(server.url, {"delivery": heard}):
+        async with _running(database.direct, {"delivery": heard}):
             await _enqueue(database, ("delivery", "before", NOW))
             await heard.wait_for(1)
             await server.stop()
@@ -261,7 +262,7 @@ async def test_work_goes_on_after_the_database_was_restarted(place: Path) -> Non
 
 async def test_a_lost_connection_of_the_worker_is_made_again(database: Database) -> None:
     heard = Heard()
-    async with _running(database.url, {"delivery": heard}):
+    async with _running(database.direct, {"delivery": heard}):
         await _enqueue(database, ("delivery", "before", NOW))
         await heard.wait_for(1)
         async with database.transaction() as c:
@@ -284,7 +285,7 @@ async def test_the_log_of_the_library_is_pruned(database: Database) -> None:
             " FROM (VALUES (interval '1 hour', 'successful'), (interval '1 hour', 'failed'),"
             " (interval '8 days', 'failed'), (interval '1 minute', 'successful')) v (age, status)"
         )
-    async with _running(database.url, {"delivery": heard}):
+    async with _running(database.direct, {"delivery": heard}):
         await _enqueue(database, ("delivery", "d1", NOW))
         await heard.wait_for(1)
     async with database.reading() as c:
@@ -320,7 +321,7 @@ def test_all_of_it_runs_on_uvloop_too(place: Path) -> None:
         server = await Embedded.start(place / "data")
         database = await Database.open(server.url)
         heard = Heard()
-        async with _running(server.url, {"delivery": heard}):
+        async with _running(database.direct, {"delivery": heard}):
             await _enqueue(database, ("delivery", "d1", NOW))
             await heard.wait_for(1)
         await database.close()

@@ -142,7 +142,7 @@ class Engine:
             "delivery": self._deliver,
         }
         async with asyncio.TaskGroup() as group:
-            group.create_task(jobs.run(self._database.url, handlers, stop))
+            group.create_task(jobs.run(self._database.direct, handlers, stop))
             group.create_task(self._courier.run(stop))
             group.create_task(self._work(stop))
             group.create_task(self._sweep(stop))
@@ -296,7 +296,7 @@ class Engine:
 
     async def _listen(self) -> None:
         """Wake up when another process took in something."""
-        async with live.Listener(self._database.url) as listener:
+        async with live.Listener(self._database.direct) as listener:
             async for topic in listener:
                 if topic == "":
                     self._intake.forget_all()

@@ -8,15 +8,14 @@ twice finds the row taken, and one that comes late finds no row.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+import re
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
 from importlib import metadata
 from typing import Any
 
-import asyncpg
 from pgqueuer.adapters.drivers.asyncpg import AsyncpgDriver
 from pgqueuer.adapters.persistence import qb
 from pgqueuer.adapters.persistence.queries import Queries
@@ -25,11 +24,13 @@ from pgqueuer.domain.errors import PgqException, RetryRequested
 from pgqueuer.domain.models import Job
 from pgqueuer.domain.settings import DBSettings
 from pgqueuer.domain.types import Channel
+from pgqueuer.ports.driver import NotifyCallback
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from tocsin.store.connection import Connection
+from tocsin.store.route import Route, Use
 from tocsin.store.statements import statements
-from tocsin.store.unavailable import Unavailable
+from tocsin.store.unavailable import FAILURES, Unavailable
 
 Handler = Callable[[str], Awaitable[None]]
 
@@ -86,27 +87,76 @@ def _builders() -> dict[str, Any]:
     }
 
 
-def _queries(connection: Any) -> Queries:
-    return Queries(AsyncpgDriver(connection), **_builders())
+class _Driver(AsyncpgDriver):
+    """The library's driver, for a connection whose every transaction may be another session."""
+
+    async def fetch(self, query: str, *args: object) -> list[dict[str, object]]:
+        """Return rows. The transaction keeps a statement and its arguments together."""
+        async with self._lock, self._connection.transaction():
+            return [dict(row) for row in await self._connection.fetch(query, *args)]
+
+    async def execute(self, query: str, *args: object) -> str:
+        """Run a statement."""
+        async with self._lock, self._connection.transaction():
+            return str(await self._connection.execute(query, *args))
+
+    async def notify(self, channel: str, payload: str) -> None:
+        """Tell only ourselves: it is the library asking whether it hears."""
+        for callback in self._callbacks:
+            callback(payload)
+
+    async def add_listener(self, channel: str, callback: NotifyCallback) -> None:
+        """Listen to nobody: a pooler keeps what others say to itself."""
+        self._callbacks.append(callback)
+
+    async def remove_listener(self, channel: str, callback: NotifyCallback) -> None:
+        """Stop listening."""
+        self._callbacks.remove(callback)
+
+    def __init__(self, connection: Any) -> None:
+        super().__init__(connection)
+        self._callbacks: list[NotifyCallback] = []
+
+
+def _queries(connection: Any, *, switches: bool = False) -> Queries:
+    driver = _Driver(connection) if switches else AsyncpgDriver(connection)
+    return Queries(driver, **_builders())
 
 
 async def install(connection: Any) -> None:
-    """Make the library's tables, or bring them to its installed release.
+    """Make the library's tables where there are none.
 
-    Part of migrating: the caller holds that lock, and no transaction, since the library's own
-    upgrades cannot run inside one.
+    Part of migrating: the caller holds that lock, and a transaction.
     """
+    if await connection.fetchval(_SQL["installed_version"]) is None:
+        await _queries(connection).install()
+        await connection.execute(_SQL["remember_version"], metadata.version("pgqueuer"))
+
+
+async def upgrade(connection: Any, *, has_session: bool) -> None:
+    """Bring the library's tables to its installed release, unless a newer one has seen to them.
+
+    Outside of a transaction, which the library's own upgrades cannot run in; and they hold a lock
+    by their session, so that without one they have to wait until there is.
+    """
+    async with connection.transaction():
+        installed = str(await connection.fetchval(_SQL["installed_version"]))
     release = metadata.version("pgqueuer")
-    installed = await connection.fetchval(_SQL["installed_version"])
-    if installed == release:
+    if _numbers(installed) >= _numbers(release):
         return
-    if installed is None:
-        async with connection.transaction():
-            await _queries(connection).install()
-            await connection.execute(_SQL["remember_version"], release)
+    if not has_session:
+        _LOG.warning(
+            "The job queue's tables are at %s instead of %s; bringing them there needs a direct "
+            "connection. Set DATABASE_DIRECT_URL once.",
+            *(installed, release),
+        )
         return
     await _queries(connection).apply_upgrade()
     await connection.execute(_SQL["remember_version"], release)
+
+
+def _numbers(release: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", release))
 
 
 async def enqueue(c: Connection, items: Sequence[tuple[str, str, timedelta]]) -> None:
@@ -123,7 +173,7 @@ async def enqueue(c: Connection, items: Sequence[tuple[str, str, timedelta]]) ->
         )
 
 
-async def run(url: str, handlers: Mapping[str, Handler], stop: asyncio.Event) -> None:
+async def run(route: Route, handlers: Mapping[str, Handler], stop: asyncio.Event) -> None:
     """Hand every job to the handler of its kind until ``stop`` is set.
 
     A lost database is looked for again, forever: this returns only when told to, and then within
@@ -134,23 +184,23 @@ async def run(url: str, handlers: Mapping[str, Handler], stop: asyncio.Event) ->
     while not stop.is_set():
         started = asyncio.get_running_loop().time()
         try:
-            await _work(url, handlers, stop)
-        except* (
-            asyncpg.PostgresError,
-            asyncpg.InterfaceError,
-            asyncpg.InternalClientError,
-            PgqException,
-            OSError,
-            EOFError,
-        ) as errors:
+            await _work(route, handlers, stop)
+        except* (Unavailable, PgqException, *FAILURES) as errors:
             if asyncio.get_running_loop().time() - started > _STEADY_AFTER_S:
                 failures = 0
             after_s = _REBUILD_AFTER_S[min(failures, len(_REBUILD_AFTER_S) - 1)]
             failures += 1
             _LOG.warning("The job queue stopped (%s); again in %s s.", _said(errors), after_s)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(after_s):
-                    await stop.wait()
+            await _first_of(stop.wait(), route.rest(after_s))
+
+
+async def _first_of(*waits: Coroutine[Any, Any, Any]) -> None:
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 def _said(error: BaseException) -> str:
@@ -159,10 +209,15 @@ def _said(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-async def _work(url: str, handlers: Mapping[str, Handler], stop: asyncio.Event) -> None:
+async def _work(route: Route, handlers: Mapping[str, Handler], stop: asyncio.Event) -> None:
     """Work off one connection until it is lost, which raises, or ``stop`` is set."""
-    async with _dedicated(url) as connection, asyncio.TaskGroup() as tasks:
-        queries = _queries(connection)
+    async with (
+        route.dedicated(
+            "tocsin jobs", Use.LOOP, settings={"jit": "off"}, command_s_max=_COMMAND_S_MAX
+        ) as connection,
+        asyncio.TaskGroup() as tasks,
+    ):
+        queries = _queries(connection, switches=route.switches)
         manager = QueueManager(queries, channel=_names().channel)
         # One connection for asking and for listening: when it is lost both are, at once and
         # loudly. A pool would mend the asking and leave the listener deaf for half a minute.
@@ -215,19 +270,3 @@ async def _prune(driver: Any) -> None:
         await driver.execute(_SQL["prune_log"])
         await driver.execute(_SQL["prune_held"])
         await asyncio.sleep(_PRUNE_EVERY_S)
-
-
-@contextlib.asynccontextmanager
-async def _dedicated(url: str) -> AsyncIterator[Any]:
-    connection = await asyncpg.connect(
-        url,
-        timeout=_COMMAND_S_MAX,
-        command_timeout=_COMMAND_S_MAX,
-        server_settings={"application_name": "tocsin jobs", "timezone": "UTC", "jit": "off"},
-    )
-    try:
-        yield connection
-    finally:
-        with contextlib.suppress(OSError, asyncpg.InterfaceError, asyncpg.PostgresError):
-            await connection.close(timeout=2.0)
-        connection.terminate()

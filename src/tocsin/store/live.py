@@ -7,17 +7,20 @@ import contextlib
 from types import TracebackType
 from typing import Any, Self
 
-import asyncpg
-
 from tocsin.store import codec
 from tocsin.store.connection import Connection
+from tocsin.store.route import Route, Use
 from tocsin.store.statements import statements
+from tocsin.store.unavailable import FAILURES, Unavailable, translated
 
 _SQL = statements("live")
 _CHANNEL = "tocsin_live"
-_CONNECT_S_MAX = 5.0
+_COMMAND_S_MAX = 5.0
 _PROBE_EVERY_S = 20.0
 _AGAIN_AFTER_S = 0.5
+# Where nobody tells us, we look so often, and now and then say so even if nothing seems new.
+_POLL_EVERY_S = 1.0
+_POLLS_UNTIL_ANYTHING = 15
 _TOPICS_MAX = 1_000
 _TOPIC_CHARACTERS_MAX = 1_000  # NOTIFY carries less than 8,000 bytes.
 _ANYTHING = ""
@@ -34,16 +37,19 @@ async def announce(c: Connection, topic: str) -> None:
 class Listener:
     """Hears what is announced, on a connection of its own, and mends that by itself.
 
-    Use it as ``async with Listener(url) as listener: async for topic in listener: ...``. The topic
-    "" means that something may have been missed: assume that anything changed. It comes after each
-    reconnection, and when a slow reader lets too many topics gather.
+    Use it as ``async with Listener(route) as listener: async for topic in listener: ...``. The
+    topic "" means that something may have been missed: assume that anything changed. It comes after
+    each reconnection, and when a slow reader lets too many topics gather. Through a pooler that
+    keeps announcements to itself, it looks every second whether anything changed, and then says "".
     """
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    def __init__(self, route: Route) -> None:
+        self._route = route
         self._connection: Any = None
         self._topics: asyncio.Queue[str | None] = asyncio.Queue(_TOPICS_MAX)
         self._lost = asyncio.Event()
+        self._seen: object = None
+        self._polls = 0
 
     async def __aenter__(self) -> Self:
         """Begin to listen. Nobody there yet is no error: it is tried again while iterating."""
@@ -69,9 +75,13 @@ class Listener:
             if self._topics.empty() and self._lost.is_set():
                 await self._disconnect()
                 if not await self._connect():
-                    await asyncio.sleep(_AGAIN_AFTER_S)
+                    await self._route.rest(_AGAIN_AFTER_S)
                     continue
                 return _ANYTHING
+            if self._route.switches:
+                if await self._has_changed():
+                    return _ANYTHING
+                continue
             try:
                 async with asyncio.timeout(_PROBE_EVERY_S):
                     topic = await self._topics.get()
@@ -84,20 +94,21 @@ class Listener:
     async def _connect(self) -> bool:
         self._lost.clear()
         try:
-            connection = await asyncpg.connect(
-                self._url,
-                timeout=_CONNECT_S_MAX,
-                command_timeout=_CONNECT_S_MAX,
-                server_settings={"application_name": "tocsin live", "timezone": "UTC"},
-            )
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            self._route.must_be_open()
+            with translated(None):
+                connection = await self._route.connect(
+                    "tocsin live", Use.LOOP, command_s_max=_COMMAND_S_MAX
+                )
+        except Unavailable:
             self._lost.set()
             return False
         self._connection = connection
         connection.add_termination_listener(self._mark_lost)
+        if self._route.switches:
+            return True
         try:
             await connection.add_listener(_CHANNEL, self._hear)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except FAILURES:
             self._lost.set()
             return False
         return True
@@ -106,7 +117,7 @@ class Listener:
         connection, self._connection = self._connection, None
         if connection is None:
             return
-        with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        with contextlib.suppress(*FAILURES):
             connection.remove_termination_listener(self._mark_lost)
             await connection.close(timeout=2.0)
         connection.terminate()
@@ -116,9 +127,22 @@ class Listener:
         if self._connection is None:
             return
         try:
-            await self._connection.fetchval("SELECT 1")
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            await self._connection.fetchval(_SQL["probe"])
+        except FAILURES:
             self._lost.set()
+
+    async def _has_changed(self) -> bool:
+        """Wait a moment; then say whether anything was taken in, decided or put in force in it."""
+        await asyncio.sleep(_POLL_EVERY_S)
+        try:
+            async with self._connection.transaction():
+                row = await self._connection.fetchrow(_SQL["mark"])
+        except FAILURES:
+            self._lost.set()
+            return False
+        before, self._seen = self._seen, tuple(row)
+        self._polls += 1
+        return before != self._seen or self._polls % _POLLS_UNTIL_ANYTHING == 0
 
     def _hear(self, connection: object, pid: int, channel: str, topic: object) -> None:
         if self._topics.full():

@@ -8,9 +8,21 @@ from typing import Any
 
 import asyncpg
 
+# What the driver raises when it is not our statement that is wrong, and when it is.
+FAILURES = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    EOFError,
+)
 # SQLSTATE classes in which nothing is wrong with the statement: connection, resources, operator
-# (shutdown, time limits), system, and a server that only reads.
-_NOT_OUR_FAULT = ("08", "53", "57", "58", "25006", "55P03", "40")
+# (shutdown, time limits), system, a server that only reads, a lock or an order of locks that
+# another has, a transaction that was idle for too long, a pooler that lost its server.
+_NOT_OUR_FAULT = ("08", "53", "57", "58", "25006", "25P03", "55P03", "40")
+_ONLY_READS = "25006"
+# Waiting mends none of these: who we say we are, which database we want, what the address says.
+_LASTING = ("28", "3D000", "0P000", "42501")
 
 
 class Unavailable(Exception):  # noqa: N818 - it says how the database is, and web answers 503 with it
@@ -28,13 +40,35 @@ def translated(connection: Any | None) -> Iterator[None]:
     except asyncpg.PostgresError as error:
         if connection is not None and not str(error.sqlstate).startswith(_NOT_OUR_FAULT):
             raise
-        raise Unavailable(f"The database does not answer: {_said(error)}.") from error
+        raise Unavailable(f"The database does not answer: {said(error)}.") from error
     except (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, EOFError) as error:
         if isinstance(error, TimeoutError):
             raise Unavailable("The database does not answer: it took too long.") from error
         if connection is not None and not _is_lost(connection):
             raise
-        raise Unavailable(f"The database does not answer: {_said(error)}.") from error
+        raise Unavailable(f"The database does not answer: {said(error)}.") from error
+
+
+def is_lasting(error: BaseException) -> bool:
+    """Say whether waiting cannot help: the address, the password or the name is wrong."""
+    if isinstance(error, asyncpg.PostgresError):
+        return str(error.sqlstate).startswith(_LASTING)
+    return isinstance(error, ValueError | asyncpg.ClientConfigurationError)
+
+
+def only_reads(error: BaseException) -> bool:
+    """Say whether the server is one that takes no writes, such as a standby."""
+    return isinstance(error, asyncpg.PostgresError) and error.sqlstate == _ONLY_READS
+
+
+def said(error: BaseException) -> str:
+    """Return the driver's own words, on one line, without a full stop."""
+    if isinstance(error, TimeoutError):
+        return "it took too long"
+    if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
+        return "none of its hosts takes writes"
+    words = " ".join(str(error).split()) or type(error).__name__
+    return words.rstrip(".")
 
 
 def _is_lost(connection: Any) -> bool:
@@ -43,8 +77,3 @@ def _is_lost(connection: Any) -> bool:
     except asyncpg.InterfaceError:
         # The pool takes a connection back as soon as it is lost, and answers no question about it.
         return True
-
-
-def _said(error: BaseException) -> str:
-    words = " ".join(str(error).split()) or type(error).__name__
-    return words.rstrip(".")

@@ -1,3 +1,4 @@
+-- kind: expand
 -- The spine: what reached us, what we judged, what must happen, and the views of it.
 --
 -- "C" is the collation of every key: the order is that of the bytes, on every machine, and a later

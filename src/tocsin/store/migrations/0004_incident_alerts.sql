@@ -1,3 +1,4 @@
+-- kind: expand
 -- The alerts of an incident, as the incident sees them: rows, since a storm brings a hundred
 -- thousand into one. Its state counts them. Who fires is shown first, so that is what is indexed.
 CREATE TABLE incident_alerts (

@@ -1,3 +1,4 @@
+-- kind: expand
 -- How each contact did when it was last used: a contact that nobody ever tried is a hole.
 CREATE TABLE contacts (
     contact text COLLATE "C" PRIMARY KEY,

@@ -9,19 +9,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import OrderedDict
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import StreamingResponse
 from fastapi.sse import format_sse_event
 
+from tocsin.store.database import Unavailable
 from tocsin.store.live import Listener
 from tocsin.web.context import Context, context_of
+from tocsin.web.door import CHANGED, heard
 from tocsin.web.errors import Problem
-from tocsin.web.guard import Scope, allow
+from tocsin.web.guard import Scope, allow, is_still_in
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
+
+    from tocsin.store.route import Route
 
 HEARTBEAT_S: Final = 15.0
 STREAMS_MAX: Final = 500
@@ -40,19 +45,29 @@ class Stream:
         self.topics = topics
         self.stirred = asyncio.Event()
         self.changed = False
+        self.is_in_doubt = False
 
     def tell(self) -> None:
         """Note a change."""
         self.changed = True
         self.stirred.set()
 
+    def doubt(self) -> None:
+        """Note that its reader may no longer be let in."""
+        self.is_in_doubt = True
+        self.stirred.set()
+
 
 class Broadcaster:
     """Hands what one listener hears to every stream that shows it."""
 
-    def __init__(self, boot: str) -> None:
-        """Begin with no streams; ``boot`` tells marks of this process from those of another."""
+    def __init__(self, boot: str, hear: Callable[[str], None] = lambda _: None) -> None:
+        """Begin with no streams; ``boot`` tells marks of this process from those of another.
+
+        ``hear`` is called with every topic before the streams are told.
+        """
         self._boot = boot
+        self._tell_door = hear
         self._count = 0
         self._floor = 0
         self._last: OrderedDict[str, int] = OrderedDict()
@@ -77,6 +92,7 @@ class Broadcaster:
 
         The board shows every incident, so it changes with each of them.
         """
+        self._tell_door(topic)
         self._count += 1
         topics = {topic, "board"} if topic.startswith("incident/") else {topic}
         if topic:
@@ -89,6 +105,8 @@ class Broadcaster:
         else:
             self._floor = self._count
         for stream in self.streams:
+            if topic in ("", CHANGED):
+                stream.doubt()
             if not topic or topics & stream.topics:
                 stream.tell()
 
@@ -101,13 +119,13 @@ class Broadcaster:
     async def run(self, context: Context) -> None:
         """Listen until the server closes, then end every stream."""
         async with asyncio.TaskGroup() as tasks:
-            hearing = tasks.create_task(self._hear(context.database.url))
+            hearing = tasks.create_task(self._hear(context.database.direct))
             await context.closing.wait()
             self.end()
             hearing.cancel()
 
-    async def _hear(self, url: str) -> None:
-        async with Listener(url) as listener:
+    async def _hear(self, route: Route) -> None:
+        async with Listener(route) as listener:
             async for topic in listener:
                 self.tell(topic)
 
@@ -117,7 +135,8 @@ def broadcaster_of(app: FastAPI) -> Broadcaster:
     found: Broadcaster | None = getattr(app.state, "broadcaster", None)
     if found is None:
         context: Context = app.state.context
-        found = app.state.broadcaster = Broadcaster(f"{context.started_at.timestamp():.6f}")
+        boot = f"{context.started_at.timestamp():.6f}"
+        found = app.state.broadcaster = Broadcaster(boot, partial(heard, app))
     return found
 
 
@@ -154,15 +173,16 @@ async def live(request: Request) -> StreamingResponse:
     if broadcaster.changed_since(topics, request.query_params.get("since", "")):
         stream.tell()
     return StreamingResponse(
-        _messages(context, broadcaster, stream),
+        _messages(request, broadcaster, stream),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
 
 
 async def _messages(
-    context: Context, broadcaster: Broadcaster, stream: Stream
+    request: Request, broadcaster: Broadcaster, stream: Stream
 ) -> AsyncIterator[bytes]:
+    context = context_of(request)
     broadcaster.streams.add(stream)
     try:
         yield _event(context, "hello", retry=_RECONNECT_MS)
@@ -171,6 +191,10 @@ async def _messages(
                 async with asyncio.timeout(HEARTBEAT_S):
                     await stream.stirred.wait()
             stream.stirred.clear()
+            if stream.is_in_doubt:
+                stream.is_in_doubt = False
+                if not await _may_go_on(request):
+                    return
             if stream.changed:
                 stream.changed = False
                 yield _event(context, "changed")
@@ -179,6 +203,14 @@ async def _messages(
                 yield _event(context, "tick")
     finally:
         broadcaster.streams.discard(stream)
+
+
+async def _may_go_on(request: Request) -> bool:
+    """Say whether the reader would be let in again; who cannot be judged has to ask anew."""
+    try:
+        return await is_still_in(request)
+    except Unavailable:
+        return False
 
 
 def _event(context: Context, name: str, retry: int | None = None) -> bytes:
