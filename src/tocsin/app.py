@@ -61,6 +61,7 @@ INGEST_KEY_FILE = "ingest.key"
 LINK_LIFE = timedelta(minutes=15)
 RUNBOOK_POLL_S = 1.0
 SHUTDOWN_S_MAX = 10
+DATABASE_WAIT_S_MAX = 60.0
 FILES_MAX = 65_536
 
 
@@ -78,6 +79,7 @@ class Plan:
     host: str
     port: int
     database_url: str = ""
+    database_direct_url: str = ""
     shorten_by: float = 1.0
 
 
@@ -202,6 +204,7 @@ async def running(plan: Plan) -> AsyncIterator[Running]:
             plan.settings.directory,
             plan.settings.tuning,
             instruments,
+            plan.settings.intake,
         )
         courier.on_report(engine.wake)
         stop = asyncio.Event()
@@ -245,6 +248,7 @@ async def running(plan: Plan) -> AsyncIterator[Running]:
         )
         async with asyncio.TaskGroup() as group:
             group.create_task(engine.run(stop))
+            group.create_task(database.watch(stop))
             if embedded is not None:
                 group.create_task(embedded.keep(stop))
             serving = group.create_task(server.serve(sockets=[listening]))
@@ -321,7 +325,12 @@ async def _database(
         stack.push_async_callback(embedded.stop)
         url = embedded.url
     try:
-        database = await Database.open(url)
+        database = await Database.open(
+            url,
+            direct_url=plan.database_direct_url if plan.database_url else "",
+            # An embedded one is there by now; another may be starting with the same machine.
+            wait_s=DATABASE_WAIT_S_MAX if plan.database_url else 0,
+        )
     except Unavailable as error:
         where = "DATABASE_URL" if plan.database_url else str(plan.data)
         raise CannotStart(

@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from tocsin.base import faults
 from tocsin.base.durations import parse_duration
 from tocsin.core.surroundings import Contact, Directory, Person, Tuning, role_key
+from tocsin.engine.intake import IntakeLimits
 from tocsin.engine.outbound import SmtpServer
 from tocsin.integrations.wire import (
     Credentials,
@@ -56,6 +57,7 @@ class Settings:
     credentials: Credentials = field(default_factory=Credentials)
     smtp: SmtpServer | None = None
     outbound_allow: tuple[str, ...] = ()
+    intake: IntakeLimits = field(default_factory=IntakeLimits)
 
     @property
     def is_configured(self) -> bool:
@@ -86,6 +88,11 @@ def crash_at(environment: Mapping[str, str] | None = None) -> tuple[str, int] | 
     if colon and not (nth.isascii() and nth.isdigit() and int(nth) > 0):
         raise ConfigError(f"TOCSIN_CRASH_AT: {told!r}: wants NAME:NTH, counted from 1.")
     return name, int(nth or 1)
+
+
+def database_direct_url() -> str:
+    """Return the address that leads past a pooler, from ``DATABASE_DIRECT_URL``, or ""."""
+    return os.environ.get("DATABASE_DIRECT_URL", "").strip()  # noqa: TID251 - see above
 
 
 def read_runbook(runbook: Path) -> dict[str, str]:
@@ -163,7 +170,7 @@ class _Reader:
     def settings(self, document: dict[str, Any]) -> Settings:
         known = (
             "server", "people", "roles", "audiences", "slack", "email", "webhooks", "severity",
-            "paging", "incidents", "outbound",
+            "paging", "incidents", "outbound", "intake",
         )  # fmt: skip
         self.keys("", document, known)
         server = self.table(document, "server", ("url",))
@@ -195,6 +202,7 @@ class _Reader:
             outbound_allow=self.strings(
                 "outbound.allow", self.table(document, "outbound", ("allow",)).get("allow", [])
             ),
+            intake=self.intake(document),
         )
 
     def people(self, document: dict[str, Any], credentials: Credentials) -> dict[str, Person]:
@@ -326,6 +334,16 @@ class _Reader:
             ),
         )
 
+    def intake(self, document: dict[str, Any]) -> IntakeLimits:
+        table = self.table(document, "intake", ("waiting_max", "quarantine_mb_max"))
+        usual = IntakeLimits()
+        waiting = self.count("intake.waiting_max", table.get("waiting_max", usual.waiting_max))
+        usual_mb = usual.quarantine_bytes_max // 1_048_576
+        quarantine_mb = self.count(
+            "intake.quarantine_mb_max", table.get("quarantine_mb_max", usual_mb)
+        )
+        return IntakeLimits(waiting, quarantine_mb * 1_048_576)
+
     # -- Values ------------------------------------------------------------------------------------
 
     def contacts(self, where: str, values: object, credentials: Credentials) -> tuple[Contact, ...]:
@@ -354,6 +372,12 @@ class _Reader:
             )
             return timedelta(0)
         return found
+
+    def count(self, where: str, value: object) -> int:
+        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+            return value
+        self.fault(where, f"wants a whole number above 0, not {value!r}", where.split(".")[-1])
+        return 1
 
     def secret(self, where: str, value: object) -> Secret:
         wants = 'wants { env = "NAME" } or { file = "path" }, so that no secret stands in this file'

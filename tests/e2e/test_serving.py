@@ -121,10 +121,11 @@ class TestRefusals:
         said = refused(*serving(runbook, data))
         assert f"{data / 'admin.token'}: belongs to another user" in said
 
-    def test_a_database_that_does_not_answer(self, runbook, data):
-        url = "postgresql://nobody@127.0.0.1:1/none"
+    @pytest.mark.anyio
+    async def test_a_database_that_will_never_let_us_in(self, embedded_url_empty, runbook, data):
+        url = embedded_url_empty.replace(":", ":wrong", 2).replace(":wrong", ":", 1)
         said = refused(*serving(runbook, data), DATABASE_URL=url)
-        assert "The database does not answer" in said
+        assert "The database does not answer: password authentication failed" in said
         assert len(said.splitlines()) == 1
 
     def test_a_second_server_on_one_data_directory(self, runbook, data):

@@ -82,6 +82,7 @@ def plan_of(runbook: Path, config: Path | None, data: Path, listen: str, databas
         host=host.strip("[]"),
         port=int(port),
         database_url=database_url,
+        database_direct_url=settings_of.database_direct_url() if database_url else "",
     )
 
 
@@ -187,9 +188,10 @@ def _run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Run a coroutine on uvloop; print an expected failure as one line and exit 1."""
     from tocsin.app import CannotStart
     from tocsin.config import ConfigError, Unreadable
+    from tocsin.store.database import Unavailable
     from tocsin.store.embedded import EmbeddedError
 
-    expected = (CannotStart, ConfigError, EmbeddedError, Unreadable)
+    expected = (CannotStart, ConfigError, EmbeddedError, Unavailable, Unreadable)
     try:
         _loop(work())
     except expected as error:
