@@ -20,8 +20,8 @@ from msgspec.structs import replace
 from tocsin.base import faults
 from tocsin.base.durations import parse_duration
 from tocsin.core.surroundings import Contact, Directory, Person, Tuning, role_key
-from tocsin.engine.intake import IntakeLimits
 from tocsin.engine.outbound import SmtpServer
+from tocsin.engine.room import IntakeLimits
 from tocsin.integrations.wire import (
     Credentials,
     EmailCredentials,

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from tocsin.core.surroundings import Directory, Silence, Tuning
     from tocsin.engine.book import Book
     from tocsin.engine.courier import Courier
-    from tocsin.engine.intake import IntakeLimits
+    from tocsin.engine.room import IntakeLimits
     from tocsin.integrations.signals import Received
     from tocsin.store.database import Database
 

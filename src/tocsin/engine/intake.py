@@ -23,7 +23,7 @@ from tocsin.base import faults
 from tocsin.core.desk import REPORT, service_of
 from tocsin.core.inputs import SignalReceived
 from tocsin.engine.commits import GroupCommit
-from tocsin.engine.room import Room
+from tocsin.engine.room import Full, IntakeLimits, Room
 from tocsin.engine.turn import desk_stream
 from tocsin.store import alerts, inbox, live, quarantine, senders
 from tocsin.store.alerts import Repeat, Verdict
@@ -56,14 +56,6 @@ SENDERS_EVERY_S = 10.0
 # Counting what waits may take this part of the time, and no more.
 COUNTING_SHARE_MAX = 0.05
 QUARANTINE_ROWS_MAX = 10_000
-
-
-@dataclass(frozen=True)
-class IntakeLimits:
-    """How much may lie around: signals that wait to be judged, and what nobody could read."""
-
-    waiting_max: int = 100_000
-    quarantine_bytes_max: int = 256 * 1_048_576
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +125,7 @@ class Intake:
             self._instruments.received(batch, 0)
             return ()
         if fresh:
-            self._room.check(batch.key, len(fresh))
+            self._check_room(batch.key, len(fresh))
         arrivals = [self._arrival(signal, at) for signal in fresh]
         set_aside = [(batch.source, batch.key, r.raw, r.why) for r in batch.rejected]
         for signal in fresh:
@@ -143,6 +135,13 @@ class Intake:
         await self._commits.keep(_Wanted([(s, at) for s in fresh], arrivals, set_aside))
         self._instruments.received(batch, len(fresh))
         return tuple(dict.fromkeys(a.stream for a in arrivals))
+
+    def _check_room(self, sender: str, signals: int) -> None:
+        try:
+            self._room.check(sender, signals)
+        except Full:
+            self._instruments.refused(sender, "full")
+            raise
 
     async def _commit(self, batch: list[_Wanted]) -> None:
         arrivals = [arrival for wanted in batch for arrival in wanted.arrivals]

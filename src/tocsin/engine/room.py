@@ -9,10 +9,19 @@ quota beforehand.
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+@dataclass(frozen=True)
+class IntakeLimits:
+    """How much may lie around: signals that wait to be judged, and what nobody could read."""
+
+    waiting_max: int = 100_000
+    quarantine_bytes_max: int = 256 * 1_048_576
 
 
 class Full(Exception):  # noqa: N818 - it says how things are, and web answers 503 with it

@@ -23,6 +23,7 @@ from tocsin.core.surroundings import EXPRESSION_OPTIONS, Matcher, Silence
 from tocsin.integrations.inbound.alertmanager import read_alerts
 from tocsin.integrations.signals import NotJson
 from tocsin.store import alerts, silences
+from tocsin.web.admission import admitted
 from tocsin.web.bodies import Json, read_body
 from tocsin.web.context import Context, context_of
 from tocsin.web.errors import Problem
@@ -69,13 +70,14 @@ async def post_alerts(request: Request) -> Response:
     every one is bad does the sender hear 400.
     """
     context = context_of(request)
-    body = await read_body(request)
-    try:
-        batch = read_alerts(body, context.clock.now(), caller_of(request).name)
-    except NotJson as error:
-        raise Problem(400, f"The body is not a JSON array of alerts: {error}.") from error
-    if batch.signals or batch.rejected:
-        await context.engine.receive(batch)
+    with admitted(request):
+        body = await read_body(request)
+        try:
+            batch = read_alerts(body, context.clock.now(), caller_of(request).name)
+        except NotJson as error:
+            raise Problem(400, f"The body is not a JSON array of alerts: {error}.") from error
+        if batch.signals or batch.rejected:
+            await context.engine.receive(batch)
     if batch.rejected and not batch.signals:
         raise Problem(400, batch.rejected[0].why)
     return Response(status_code=200)

@@ -20,6 +20,7 @@ from tocsin.reports.postmortem import draft
 from tocsin.runbook import to_json
 from tocsin.store import access, alerts, deliveries, incident_alerts, incidents, journal
 from tocsin.web import shapes
+from tocsin.web.admission import admitted
 from tocsin.web.bodies import Json, read_body, read_shape
 from tocsin.web.context import Context, context_of
 from tocsin.web.errors import Problem
@@ -350,14 +351,17 @@ async def get_alerts(
 async def post_report(request: Request) -> Response:
     """Keep a report and answer which incident it belongs to, as soon as that is decided."""
     context = context_of(request)
-    body = await read_body(request)
-    try:
-        batch = read_report(body, context.clock.now(), caller_of(request).name)
-    except NotJson as error:
-        raise Problem(400, f"The body is not a report: {error}.") from error
-    if batch.rejected:
-        raise Problem(422, f"{batch.rejected[0].why.rstrip('.')}.", 'Only "title" must be given.')
-    await context.engine.receive(batch)
+    with admitted(request):
+        body = await read_body(request)
+        try:
+            batch = read_report(body, context.clock.now(), caller_of(request).name)
+        except NotJson as error:
+            raise Problem(400, f"The body is not a report: {error}.") from error
+        if batch.rejected:
+            raise Problem(
+                422, f"{batch.rejected[0].why.rstrip('.')}.", 'Only "title" must be given.'
+            )
+        await context.engine.receive(batch)
     fingerprint = batch.signals[0].fingerprint
     incident = await _eventually(lambda: _filed_under(context, fingerprint))
     return Json(shapes.ReportAnswer(fingerprint, incident), 202)

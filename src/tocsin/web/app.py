@@ -9,8 +9,10 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from tocsin.engine.room import Full
 from tocsin.store.database import Unavailable
 from tocsin.web import alertmanager, api, door, health, openapi, shapes
+from tocsin.web.admission import come_again
 from tocsin.web.bodies import BODY_BYTES_MAX, Json
 from tocsin.web.errors import Problem
 from tocsin.web.guard import PATH_KEY, PUBLIC, allow, declared_routes
@@ -51,7 +53,6 @@ def create_app(context: Context) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.context = context
-    door.door_of(app)
     app.state.lookout = Lookout()
     # Routes are tried in this order, so the ones that a storm hits come first.
     for prefix in ("", _PATH_PREFIX):
@@ -65,6 +66,7 @@ def create_app(context: Context) -> FastAPI:
     app.add_exception_handler(HTTPException, _refuse)
     app.add_exception_handler(RequestValidationError, _refuse_parameters)
     app.add_exception_handler(Unavailable, _refuse_for_now)
+    app.add_exception_handler(Full, _refuse_while_full)
     app.add_exception_handler(Exception, _break)
     # The last one added is the outermost.
     app.add_middleware(Audited)
@@ -102,6 +104,10 @@ async def _refuse_for_now(request: Request, error: Exception) -> Response:
         "unavailable", path=masked(request.url.path), why=str(error)
     )
     return _say(request, problem)
+
+
+async def _refuse_while_full(request: Request, error: Exception) -> Response:
+    return _say(request, come_again(str(error)))
 
 
 async def _break(request: Request, error: Exception) -> Response:

@@ -29,7 +29,10 @@ class Engine(Protocol):
     """What the web room asks of the engine. Every call raises ``store.Unavailable`` when it must."""
 
     async def receive(self, batch: Received) -> None:
-        """Make signals durable; the ones set aside are kept with their bytes."""
+        """Make signals durable; the ones set aside are kept with their bytes.
+
+        Raises ``room.Full`` where their sender has too much waiting: nothing was kept then.
+        """
         ...
 
     async def declare(self, service: str, declaration: IncidentDeclared) -> str:
