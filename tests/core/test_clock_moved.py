@@ -6,15 +6,12 @@ from datetime import timedelta
 
 import pytest
 
-from tests.core.world import QUIET, START, at, signal, world
-from tocsin.core.desk import decide_desk
-from tocsin.core.events import DeskClockMoved
+from tests.core.world import START, at, signal, world
 from tocsin.core.evolve import fold
-from tocsin.core.inputs import Acknowledged, ClockMoved, ResolvedByPerson, SignalReceived
+from tocsin.core.inputs import Acknowledged, ClockMoved, ResolvedByPerson
 from tocsin.core.narrate import narrate
 from tocsin.core.phases import Phase
-from tocsin.core.state import DeskState
-from tocsin.core.surroundings import Surroundings, Tuning
+from tocsin.core.surroundings import Tuning
 from tocsin.core.timers import timers_of
 
 INC = "INC-1"
@@ -100,22 +97,15 @@ def test_an_incident_that_is_over_does_not_mind():
 def test_an_alert_that_fires_anew_after_its_incident_is_no_old_one_whatever_the_clock_did():
     w = opened()
     w.act(INC, ResolvedByPerson("ona"))
-    w.tell_desk("backend", ClockMoved(HOUR_S))
     w.at -= timedelta(hours=1)
-    w.receive(signal(severity="P1", starts=w.at + timedelta(minutes=1)))
+    w.receive(signal(severity="P1", starts=at(5)))
     assert list(w.incidents) == [INC, "INC-2"]
 
 
-def test_a_desk_that_never_closed_an_incident_remembers_nothing_to_move():
-    told = decide_desk("r1", DeskState("x"), ClockMoved(5.0), Surroundings(tuning=QUIET), START)
-    assert told.events == ()
-    closed = DeskState("x", closed_at=START)
-    told = decide_desk("r1", closed, ClockMoved(5.0), Surroundings(tuning=QUIET), START)
-    assert told.events == (DeskClockMoved(5.0),)
-
-
-def test_a_signal_that_the_desk_never_saw_is_judged_as_ever():
-    w = world()
-    w.tell_desk("backend", ClockMoved(HOUR_S))
-    w.tell_desk("backend", SignalReceived(signal(severity="P1")))
+def test_another_server_that_saw_it_later_is_no_news_after_the_incident_either():
+    w = opened()
+    w.receive(signal(severity="P1", starts=at(0.5)))
+    w.act(INC, ResolvedByPerson("ona"))
+    w.receive(signal(severity="P1"))
+    w.receive(signal(severity="P1", starts=at(0.5)))
     assert list(w.incidents) == [INC]

@@ -24,7 +24,7 @@ async def _show(c: Connection, ahead: timedelta) -> None:
 
 async def _move(c: Connection, steps: int = 0, by_s: float = HOUR_S) -> tuple[str, ...] | None:
     await clock.begin_moving(c)
-    return await clock.move(c, steps, by_s, incidents="incident/", desks="desk/", lease_s=10.0)
+    return await clock.move(c, steps, by_s, incidents="incident/", lease_s=10.0)
 
 
 async def _open_incident(c: Connection, number: int) -> None:
@@ -64,17 +64,16 @@ async def test_one_of_many_deals_with_a_step(database: Database) -> None:
         assert len(await inbox.take(c, "incident/INC-1")) == 1
 
 
-async def test_open_incidents_and_desks_hear_of_it_before_anything_else(database: Database) -> None:
+async def test_open_incidents_hear_of_it_before_anything_else(database: Database) -> None:
     async with database.transaction() as c:
         await _open_incident(c, 1)
         await _open_incident(c, 2)
         over = incident(2)
-        await streams.claim(c, "desk/api")
         await c.execute("UPDATE incidents SET is_open = false WHERE id = $1", over.id)
         await inbox.append(c, [("incident/INC-1", DeliveryReported("INC-1/d1", delivered=True))])
         await inbox.append(c, [("incident/INC-1", Acknowledged("ona", "the room"))])
     async with database.transaction() as c:
-        assert await _move(c) == ("desk/api", "incident/INC-1")
+        assert await _move(c) == ("incident/INC-1",)
         waiting = await inbox.take(c, "incident/INC-1")
         assert [type(item.input) for item in waiting] == [
             ClockMoved,

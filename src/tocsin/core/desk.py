@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 from tocsin.core.decision import NOTHING, Decision
 from tocsin.core.effects import Effect, TellIncident
-from tocsin.core.events import AlertPlaced, DeskClockMoved, DeskClosed, DeskEvent, DeskOpened, Event
+from tocsin.core.events import AlertPlaced, DeskClosed, DeskEvent, DeskOpened, Event
 from tocsin.core.evolve import evolve_desk
 from tocsin.core.inputs import (
     AlertLapsed,
     AlertTold,
-    ClockMoved,
     DeclarationTold,
     DeskInput,
     IncidentDeclared,
@@ -65,13 +64,10 @@ def decide_desk(  # noqa: C901 - a case for each input, a line or two for each c
             turn.declare(received)
         case IncidentEnded(incident=incident):
             if state.incident == incident:
-                turn.emit(DeskClosed(incident, at))
+                turn.emit(DeskClosed(incident))
         case IncidentReturned(incident=incident):
             if state.incident is None:
                 turn.emit(DeskOpened(incident))
-        case ClockMoved(by_s=by_s):
-            if state.closed_at is not None:
-                turn.emit(DeskClockMoved(by_s))
     if not turn.events and not turn.effects:
         return NOTHING
     return Decision(tuple(turn.events), tuple(turn.effects))
@@ -141,16 +137,21 @@ class _Turn:
     def _fires(self, signal: Signal, known: AlertRecord | None) -> None:
         muted_by = self._muted_by(signal)
         if known is not None and known.firing and not known.stale:
-            # The same alert sent again. Its end is written through by intake. Another start is no
-            # news: of two Prometheus servers that watch the same, each has its own.
+            # The same alert sent again. Its end is written through by intake. While its incident is
+            # open, another start is no news: of two Prometheus servers that watch the same, each
+            # has its own. The latest is remembered, so that one which is later still, once the
+            # incident is over, says that the alert ended and fires anew, unseen by us. Only starts
+            # are compared with starts: a sender's clock need not agree with ours.
             was_muted = known.muted_by is not None
+            began_later = signal.starts_at > known.signal.starts_at
             if muted_by is None and (
-                known.incident is None
-                or (self._is_over(known) and (was_muted or self._began_later(signal)))
+                known.incident is None or (self._is_over(known) and (was_muted or began_later))
             ):
                 self._join(signal)
             elif known.muted_by != muted_by:
                 self._place(signal, known.incident, firing=True, muted_by=muted_by)
+            elif began_later:
+                self.emit(AlertPlaced(signal, known.incident, firing=True, muted_by=muted_by))
             return
         if muted_by is not None and self.state.incident is None:
             self._place(signal, None, firing=True, muted_by=muted_by)
@@ -160,11 +161,6 @@ class _Turn:
     def _is_over(self, known: AlertRecord) -> bool:
         """Say whether the incident of an alert is not the one that is open here."""
         return known.incident is not None and known.incident != self.state.incident
-
-    def _began_later(self, signal: Signal) -> bool:
-        """Say whether it ended and fires anew, unseen by us, after the last incident was over."""
-        closed_at = self.state.closed_at
-        return closed_at is not None and signal.starts_at > closed_at
 
     def _join(self, signal: Signal, muted_by: str | None = None) -> None:
         opens = self.state.incident is None

@@ -97,19 +97,12 @@ class DeskOpened(msgspec.Struct, frozen=True, tag=True):
 
 
 class DeskClosed(msgspec.Struct, frozen=True, tag=True):
-    """The desk has no open incident any more, since ``at``."""
+    """The desk has no open incident any more."""
 
     incident: str
-    at: datetime | None = None
 
 
-class DeskClockMoved(msgspec.Struct, frozen=True, tag=True):
-    """The database's clock went back by so many seconds, and what the desk remembers with it."""
-
-    by_s: float
-
-
-DeskEvent = AlertPlaced | DeskOpened | DeskClosed | DeskClockMoved
+DeskEvent = AlertPlaced | DeskOpened | DeskClosed
 
 # -- Incident --------------------------------------------------------------------------------------
 

@@ -35,10 +35,8 @@ def evolve_desk(state: DeskState, event: ev.DeskEvent) -> DeskState:
             return replace(state, alerts={**state.alerts, event.signal.fingerprint: record})
         case ev.DeskOpened(incident=incident):
             return replace(state, incident=incident)
-        case ev.DeskClosed(at=at):
-            return replace(state, incident=None, closed_at=at)
-        case ev.DeskClockMoved(by_s=by_s):
-            return replace(state, closed_at=_back(state.closed_at, by_s))
+        case ev.DeskClosed():
+            return replace(state, incident=None)
 
 
 def evolve(state: IncidentState, event: ev.IncidentEvent, at: datetime) -> IncidentState:

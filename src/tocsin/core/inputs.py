@@ -175,10 +175,10 @@ class DeliveryReported(msgspec.Struct, frozen=True, tag=True):
 
 
 class ClockMoved(msgspec.Struct, frozen=True, tag=True):
-    """Desk and incident: the database's clock went back by so many seconds.
+    """Incident: the database's clock went back by so many seconds.
 
-    Every instant that the stream wrote down by the clock of before moves with it. It is given to
-    all streams before any of them decides anything by the clock of after.
+    Every due time moves with it. It is given to all open incidents before any of them decides
+    anything by the clock of after. Desks need it not: they write no instant of that clock down.
     """
 
     by_s: float
@@ -191,7 +191,6 @@ DeskInput = (
     | IncidentEnded
     | IncidentReturned
     | IncidentDeclared
-    | ClockMoved
 )
 IncidentInput = (
     AlertTold

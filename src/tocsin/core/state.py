@@ -26,7 +26,7 @@ class AlertRecord(msgspec.Struct, frozen=True):
 
 
 class DeskState(msgspec.Struct, frozen=True):
-    """The desk of one service. ``closed_at`` is when its last incident was over.
+    """The desk of one service.
 
     ``alerts`` is the part of its alerts that the input is about: they live in rows, since a storm
     can have a hundred thousand of them.
@@ -34,7 +34,6 @@ class DeskState(msgspec.Struct, frozen=True):
 
     service: str
     incident: str | None = None
-    closed_at: datetime | None = None
     alerts: dict[str, AlertRecord] = {}
 
 

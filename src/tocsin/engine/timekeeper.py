@@ -17,7 +17,7 @@ import msgspec
 import structlog
 
 from tocsin.base.durations import say_duration
-from tocsin.engine.turn import DESK, INCIDENT
+from tocsin.engine.turn import INCIDENT
 from tocsin.store import clock as database_clock
 from tocsin.store import live
 from tocsin.store.database import Unavailable
@@ -151,7 +151,6 @@ class Timekeeper:
                     seen.steps,
                     by_s,
                     incidents=INCIDENT,
-                    desks=DESK,
                     lease_s=self._lease_s,
                 )
                 await live.announce(connection, "inbox")

@@ -67,7 +67,6 @@ class DeskHeader(msgspec.Struct, frozen=True):
     """What of a desk is kept as state; its alerts are rows."""
 
     incident: str | None = None
-    closed_at: datetime | None = None
 
 
 class _Form(msgspec.Struct, frozen=True):
@@ -173,7 +172,7 @@ class _DeskTurn:
 
     def restore(self, state: bytes | None) -> None:
         header = codec.decode(state, DeskHeader) if state else DeskHeader()
-        self.state = replace(self.state, incident=header.incident, closed_at=header.closed_at)
+        self.state = replace(self.state, incident=header.incident)
 
     async def load(self, connection: Connection, inputs: Sequence[Input]) -> None:
         concerned = list(dict.fromkeys(f for received in inputs for f in _fingerprints(received)))
@@ -206,7 +205,7 @@ class _DeskTurn:
             return
         revision = self.book.current.policy.revision
         await journal.append(connection, self.stream, seq + 1, self.events, revision)
-        header = codec.encode(DeskHeader(self.state.incident, self.state.closed_at))
+        header = codec.encode(DeskHeader(self.state.incident))
         await streams.save(connection, self.stream, seq + len(self.events), header)
         changed = [self._alerts[fingerprint] for fingerprint in self._changed]
         await alerts.put(connection, self.state.service, changed, self.at)

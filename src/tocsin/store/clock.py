@@ -30,7 +30,7 @@ async def hold(c: Connection) -> datetime | None:
     """Return the time, and keep the clock from being set back until this transaction ends.
 
     None where it is behind what it once showed: nothing can be decided by it until ``move`` told
-    all streams. Many can hold it at once.
+    all open incidents. Many can hold it at once.
     """
     row = await c.fetchrow(_SQL["hold"])
     assert row is not None, "the table has its one row"
@@ -63,17 +63,17 @@ async def accept(c: Connection, steps: int) -> bool:
 
 
 async def move(
-    c: Connection, steps: int, by_s: float, *, incidents: str, desks: str, lease_s: float
+    c: Connection, steps: int, by_s: float, *, incidents: str, lease_s: float
 ) -> tuple[str, ...] | None:
     """Move everything that waits back by so many seconds, and return the streams that were told.
 
     ``steps`` is what the caller saw; None means that another process dealt with this step.
-    ``incidents`` and ``desks`` are what the names of their streams begin with. A lease lasts no
-    longer than ``lease_s``. Call ``begin_moving`` before, in the same transaction.
+    ``incidents`` is what the names of their streams begin with. A lease lasts no longer than
+    ``lease_s``. Call ``begin_moving`` before, in the same transaction.
     """
     if await c.fetchval(_SQL["moved"], steps, 1) is None:
         return None
-    told = await c.fetch(_SQL["tell"], codec.encode(ClockMoved(by_s)), incidents, desks)
+    told = await c.fetch(_SQL["tell"], codec.encode(ClockMoved(by_s)), incidents)
     await c.execute(_SQL["move_deliveries"], by_s, lease_s)
     await c.execute(_SQL["move_processes"])
     await c.execute(_SQL["move_jobs"], by_s)

@@ -28,15 +28,9 @@ SELECT pg_advisory_xact_lock(hashtextextended('tocsin clock', 0));
 UPDATE clock_seen SET latest = clock_timestamp(), steps = steps + $2 WHERE steps = $1 RETURNING steps;
 
 -- name: tell
--- about: An input for every stream that wrote instants down, before all that waits there.
+-- about: An input for every open incident, before all that waits there.
 INSERT INTO inbox (stream, priority, body)
-SELECT told.stream, -1, $1::bytea
-FROM (
-    SELECT s.stream FROM incidents i JOIN streams s ON s.stream = $2 || i.id WHERE i.is_open
-    UNION ALL
-    SELECT s.stream FROM streams s WHERE starts_with(s.stream, $3)
-) told
-ORDER BY told.stream
+SELECT $2 || i.id, -1, $1::bytea FROM incidents i WHERE i.is_open ORDER BY i.id
 RETURNING stream;
 
 -- name: move_deliveries
