@@ -250,6 +250,21 @@ async def test_a_note_that_names_another_postgres_does_not_stop_that_one(
     assert not await _remembers(server.url)
 
 
+async def test_a_lock_beside_the_socket_that_names_somebody_else_does_not_block(
+    server: Embedded, place: Path
+) -> None:
+    mine = await Embedded.start(place / "mine")
+    socket_lock = Path(f"{_socket_of(mine)}.lock")
+    kept = socket_lock.read_text().splitlines()
+    await mine.stop()
+    # As after kill -9 and a restart of the container: another process of the database's user.
+    socket_lock.write_text("\n".join([str(server.pid), *kept[1:]]) + "\n")
+    again = await Embedded.start(place / "mine")
+    assert not await _remembers(again.url)
+    await again.stop()
+    assert server.pid is not None
+
+
 _ORPHAN_MAKER = """
 import asyncio, sys
 from pathlib import Path

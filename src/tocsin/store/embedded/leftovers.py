@@ -49,6 +49,16 @@ def clear(cluster: Path) -> None:
     (cluster / _NOTE).unlink(missing_ok=True)
 
 
+def clear_sockets(directory: Path) -> None:
+    """Remove the sockets in our private directory, and the notes beside them, once nobody serves.
+
+    Such a note names a process too, and PostgreSQL refuses to start while that one lives, whoever
+    it is by now.
+    """
+    for left in directory.glob(".s.PGSQL.*"):
+        left.unlink(missing_ok=True)
+
+
 def noted(cluster: Path) -> int | None:
     """Return the process that ``postmaster.pid`` names, serving or not; None without a note."""
     lines = note(cluster)

@@ -164,6 +164,7 @@ class Embedded:
         else:
             self._initialise(installation, password)
         self._socket_directory = self._directory.socket_directory()
+        leftovers.clear_sockets(self._socket_directory)
         self._spawn(installation)
         socket = quote(str(self._socket_directory), safe="")
         self.url = f"postgresql://{_ROLE}:{quote(password)}@/{_DATABASE}?host={socket}&port=5432"
