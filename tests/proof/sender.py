@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import contextlib
 import subprocess
 import sys
 import tempfile
@@ -280,5 +281,13 @@ async def _run(folder: Path) -> None:
                 worker.cancel()
 
 
+async def _run_while_wanted(folder: Path) -> None:
+    """Run until all is sent, or until the proof that started us is gone, however it went."""
+    running = asyncio.ensure_future(_run(folder))
+    asyncio.get_running_loop().add_reader(sys.stdin.fileno(), running.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
+
+
 if __name__ == "__main__":
-    asyncio.run(_run(Path(sys.argv[1])))
+    asyncio.run(_run_while_wanted(Path(sys.argv[1])))
