@@ -254,7 +254,7 @@ async def test_a_lock_beside_the_socket_that_names_somebody_else_does_not_block(
     server: Embedded, place: Path
 ) -> None:
     mine = await Embedded.start(place / "mine")
-    socket_lock = Path(f"{_socket_of(mine)}.lock")
+    socket_lock = _socket_of(mine).with_name(".s.PGSQL.5432.lock")
     kept = socket_lock.read_text().splitlines()
     await mine.stop()
     # As after kill -9 and a restart of the container: another process of the database's user.
