@@ -15,16 +15,20 @@ import httpx2
 import uvicorn
 from fastapi import FastAPI
 
+from tocsin.base.rights import Role
 from tocsin.core.surroundings import Directory, Person, Tuning, role_key
 from tocsin.engine.book import Book
 from tocsin.engine.engine import Engine
 from tocsin.engine.instruments import Instruments
 from tocsin.engine.system import SystemClock, SystemIds
 from tocsin.runbook import compile_runbook
-from tocsin.store import access
+from tocsin.store import access, people
 from tocsin.store.database import Database
 from tocsin.web.app import create_app
+from tocsin.web.attempts import Attempts
 from tocsin.web.context import Context
+from tocsin.web.door import door_of
+from tocsin.web.guard import SESSION_COOKIE
 from tocsin.web.links import Signer
 
 RUNBOOK = """\
@@ -70,6 +74,7 @@ SCOPES = {
     "responder": ("respond", "read"),
     "useless": (),
 }
+USERS = {Role.VIEWER: "Vera", Role.RESPONDER: "Rob", Role.LEAD: "Lea", Role.ADMIN: "Ana"}
 DIRECTORY = Directory(
     people={"priya": Person("priya", "Priya"), "sam": Person("sam", "Sam")},
     roles={role_key("On-Call Engineer"): ("priya",), role_key("Team Lead"): ("sam",)},
@@ -92,8 +97,17 @@ class Site:
     context: Context
     http: httpx2.AsyncClient
     tokens: dict[str, str]
-    session: str
+    sessions: dict[Role, str]
     over: str
+
+    @property
+    def session(self) -> str:
+        """Return what the cookie of the admin's browser holds."""
+        return self.sessions[Role.ADMIN]
+
+    def cookie(self, role: Role) -> dict[str, str]:
+        """Return the headers of a browser that somebody of that role signed in with."""
+        return {"Cookie": f"{SESSION_COOKIE}={self.sessions[role]}", "Origin": PUBLIC_URL}
 
     def bearer(self, name: str) -> dict[str, str]:
         """Return the headers of a token."""
@@ -132,13 +146,17 @@ async def open_site(database: Database) -> AsyncIterator[Site]:
         instruments=instruments,
     )
     tokens = {name: f"{name}-{ids.secret()}" for name in SCOPES}
-    session, over = ids.secret(), ids.secret()
+    sessions, over = {role: ids.secret() for role in USERS}, ids.secret()
     async with database.transaction() as connection:
         for name, scopes in SCOPES.items():
             await access.grant(connection, name, tokens[name], scopes)
-        await access.start_session(connection, session, "ana", ("admin",), _later(clock, 1))
-        await access.start_session(connection, over, "ana", ("admin",), _later(clock, -1))
+        for role, name in USERS.items():
+            assert await people.add(connection, name.lower(), name, role, "admin") == ""
+            await access.start_session(connection, sessions[role], name.lower(), _later(clock, 1))
+        await access.start_session(connection, over, "ana", _later(clock, -1))
     app = create_app(context)
+    # Tests send wrong credentials by the thousand, all from one address.
+    door_of(app).attempts = Attempts(free=1_000_000)
     async with asyncio.TaskGroup() as group:
         # Turns only: nothing here waits for a timer or is delivered, and the queue of jobs takes
         # a second to stop, in every test.
@@ -146,7 +164,7 @@ async def open_site(database: Database) -> AsyncIterator[Site]:
         transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
         async with httpx2.AsyncClient(transport=transport, base_url=PUBLIC_URL) as http:
             try:
-                yield Site(app, context, http, tokens, session, over)
+                yield Site(app, context, http, tokens, sessions, over)
             finally:
                 stop.set()
                 engine.wake()

@@ -11,6 +11,7 @@ from fastapi.responses import PlainTextResponse
 from starlette.routing import Mount
 
 from tests.web.site import PUBLIC_URL, SCOPES, Site
+from tocsin.web.door import door_of
 from tocsin.web.guard import (
     PUBLIC,
     SESSION_COOKIE,
@@ -215,9 +216,9 @@ async def test_basic_takes_the_token_as_password_but_not_from_a_foreign_page(sit
 async def test_a_withdrawn_token_is_not_asked_about_on_every_request(site: Site) -> None:
     # Remembered by its hash only: the secret itself is nowhere in the application's state.
     assert (await site.ask("GET", "/api/v2/status", "ingest")).status_code == 200
-    remembered = site.app.state.grants_remembered
+    remembered = door_of(site.app).remembered
     assert len(remembered) == 1
-    assert site.tokens["ingest"] not in repr(remembered)
+    assert site.tokens["ingest"] not in repr(vars(remembered))
 
 
 def test_an_undeclared_route_keeps_the_application_from_starting() -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from fastapi import FastAPI
 from msgspec.structs import replace
 
+from tocsin.base.rights import Role
 from tocsin.core import inputs
 from tocsin.core.inputs import IncidentDeclared, Signal
 from tocsin.core.phases import Phase
@@ -34,7 +35,7 @@ from tocsin.engine.engine import Engine
 from tocsin.engine.system import SystemClock, SystemIds
 from tocsin.runbook import compile_runbook
 from tocsin.sim.world import World
-from tocsin.store import access, incident_alerts, incidents, journal, silences, streams
+from tocsin.store import access, incident_alerts, incidents, journal, people, silences, streams
 from tocsin.store.codec import encode
 from tocsin.store.database import Database
 from tocsin.web.app import create_app
@@ -45,6 +46,7 @@ EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "neurocred" / "inci
 CHROMIUM = "/usr/bin/chromium"
 RUNBOOK = "runbooks/incident-response.md"
 READER = "Priya Shah"
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 DIRECTORY = Directory(
     people={
         "priya": Person("priya", READER, (Contact("slack", "U1"), Contact("email", "p@x.test"))),
@@ -117,8 +119,10 @@ async def open_gallery(
     session, reader_session, link = ids.secret(), ids.secret(), ids.secret()
     later = clock.now() + timedelta(hours=1)
     async with database.transaction() as connection:
-        await access.start_session(connection, session, READER, ("read", "respond"), later)
-        await access.start_session(connection, reader_session, "Rae", ("read",), later)
+        await people.add(connection, "priya", READER, Role.RESPONDER, "admin")
+        await people.add(connection, "rae", "Rae", Role.VIEWER, "admin")
+        await access.start_session(connection, session, "priya", later, FIREFOX)
+        await access.start_session(connection, reader_session, "rae", later)
         await access.offer_link(connection, link, later)
     app = create_app(context)
     async with asyncio.TaskGroup() as group:

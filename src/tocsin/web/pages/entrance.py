@@ -1,36 +1,37 @@
-"""Coming in and going out: one-time links, sessions, and the files that every page needs."""
+"""Coming in and going out: one-time links, sessions, and the files that every page needs.
+
+Opening a link shows whom it signs in; pressing the button uses it up. So a chat that looks at what
+was pasted into it, or a mail scanner, costs nobody their link. The link on the server's console is
+for whoever sits there: they say who they are, and somebody new becomes an admin.
+"""
 
 from __future__ import annotations
 
 import mimetypes
-import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
-from tocsin.store import access
-from tocsin.web.context import Context, context_of
+from tocsin.base.rights import Role
+from tocsin.store import access, people
+from tocsin.store.audit import Entry
+from tocsin.store.people import NAME_CHARACTERS_MAX
+from tocsin.web.context import context_of
+from tocsin.web.door import changing, door_of
 from tocsin.web.errors import Problem
-from tocsin.web.guard import PUBLIC, SESSION_COOKIE, Scope, allow, caller_of
+from tocsin.web.guard import PUBLIC, Scope, address_of, allow, cookie_of
 from tocsin.web.pages import forms
 from tocsin.web.pages.render import show, static_bytes, static_hash
+from tocsin.web.pages.views.people import Comer, comers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from tocsin.store.connection import Connection
 
 SESSION_LASTS: Final = timedelta(days=30)
-SESSION_SCOPES: Final = (Scope.READ, Scope.RESPOND, Scope.SILENCE)
-UNNAMED: Final = "Operator"
-NAME_CHARACTERS_MAX: Final = 60
 _LINK_CHARACTERS_MAX: Final = 200
 _TYPES: Final = {".woff2": "font/woff2", ".toml": "application/toml", ".js": "text/javascript"}
-
-_PREVIEWER: Final = re.compile(
-    r"bot\b|preview|crawl|spider|facebookexternalhit|whatsapp|telegram|discord|skype|slack-",
-    re.IGNORECASE,
-)
 
 router = APIRouter(include_in_schema=False)
 
@@ -64,95 +65,136 @@ async def login_help(request: Request) -> Response:
 
 
 @router.get("/login/{secret}", **allow(PUBLIC))
+async def see_link(request: Request, secret: str) -> Response:
+    """Show whom a link signs in, or ask who it is. Looking does not use it up."""
+    return await _show_link(request, secret)
+
+
+@router.post("/login/{secret}", **allow(PUBLIC))
 async def log_in(request: Request, secret: str) -> Response:
-    """Use the link up and begin a session; then ask for the name that the timeline will show."""
+    """Use the link up and begin a session."""
     context = context_of(request)
-    if _PREVIEWER.search(request.headers.get("user-agent", "")):
-        # A chat that looks at what was pasted into it must not use the link up, or be signed in.
-        return show(request, "sign_in.html", stage="help")
-    async with context.database.transaction() as connection:
-        if not (_is_plausible(secret) and await access.use_link(connection, secret)):
-            return show(request, "sign_in.html", status=410, stage="used")
-        session = context.ids.secret()
-        await access.start_session(
-            connection, session, UNNAMED, SESSION_SCOPES, context.clock.now() + SESSION_LASTS
-        )
-    response = RedirectResponse("/name", 303)
+    said = await forms.read_form(request)
+    async with context.database.reading() as connection:
+        link = await access.see_link(connection, secret) if _is_plausible(secret) else None
+        users = await people.find(connection)
+    if link is None:
+        return _refuse_link(request)
+    known = comers(users, context.directory)
+    if link.user:
+        comer = next((c for c in known if c.user == link.user), None)
+    else:
+        comer = _who(known, said)
+    if comer is None:
+        return await _show_link(request, secret, "Say who you are: the timeline will show it.")
+    by = "a link made for them" if link.user else "the link of the console"
+    entry = Entry(comer.name, "link", "sign in", comer.id, f"by {by}", address=address_of(request))
+    request.state.act = await door_of(request.app).trail.begin(entry)
+    session = context.ids.secret()
+    try:
+        async with changing(request) as connection:
+            if not await access.use_link(connection, secret):
+                return _refuse_link(request)
+            if not comer.user:
+                await _add(connection, comer)
+            old = request.cookies.get(cookie_of(request)[0])
+            if old:
+                await access.end_session(connection, old)
+            await access.start_session(
+                connection,
+                session,
+                comer.id,
+                context.clock.now() + SESSION_LASTS,
+                request.headers.get("user-agent", ""),
+            )
+    except _NotUsedUp as refused:
+        return await _show_link(request, secret, str(refused))
+    response = RedirectResponse("/", 303)
+    name, over_https = cookie_of(request)
     response.set_cookie(
-        SESSION_COOKIE,
+        name,
         session,
         max_age=int(SESSION_LASTS.total_seconds()),
-        secure=context.public_url.startswith("https:"),
+        secure=over_https,
         httponly=True,
         samesite="lax",
     )
     return response
 
 
-@router.get("/name", **allow(Scope.READ))
-async def name_page(request: Request) -> Response:
-    """Ask who signed in."""
-    names = _names(context_of(request))
-    name = caller_of(request).name
-    if name == UNNAMED:
-        name = names[0] if len(names) == 1 else ""
-    return _ask_name(request, name)
-
-
-@router.post("/name", **allow(Scope.READ))
-async def set_name(request: Request) -> Response:
-    """Let the session go by another name from now on."""
-    context = context_of(request)
-    said = await forms.read_form(request)
-    name = forms.one_line(said.get("name", ""), NAME_CHARACTERS_MAX)
-    if not name:
-        return _ask_name(request, "", "A name is needed: the timeline will show it.", 422)
-    session = request.cookies.get(SESSION_COOKIE)
-    if caller_of(request).kind != "session" or not session:
-        raise Problem(403, "Only a browser that is signed in has a name to change.")
-    async with context.database.transaction() as connection:
-        if await access.is_taken(connection, name):
-            said_so = f"{name} is the name of a token. Give the name your colleagues know you by."
-            return _ask_name(request, "", said_so, 422)
-        await access.start_session(
-            connection, session, name, SESSION_SCOPES, context.clock.now() + SESSION_LASTS
-        )
-    return RedirectResponse("/", 303)
-
-
-@router.get("/logout", **allow(Scope.READ))
-async def logout_page(request: Request) -> Response:
-    """Ask once, since coming back needs a fresh link."""
-    return show(request, "sign_in.html", stage="out")
-
-
 @router.post("/logout", **allow(Scope.READ))
 async def log_out(request: Request) -> Response:
     """End the session of this browser."""
-    session = request.cookies.get(SESSION_COOKIE)
+    name, over_https = cookie_of(request)
+    session = request.cookies.get(name)
     if session:
-        async with context_of(request).database.transaction() as connection:
+        async with changing(request) as connection:
             await access.end_session(connection, session)
     response = RedirectResponse("/login", 303)
-    response.delete_cookie(SESSION_COOKIE)
+    response.delete_cookie(name, secure=over_https, httponly=True, samesite="lax")
     return response
 
 
-def _ask_name(request: Request, name: str, refusal: str = "", status: int = 200) -> Response:
-    names = _names(context_of(request))
+class _NotUsedUp(Exception):  # noqa: N818 - it carries the sentence that refuses
+    """Signing in is refused, and the link stays good: <why>."""
+
+
+async def _add(connection: Connection, comer: Comer) -> None:
+    refusal = await people.add(
+        connection, comer.id, comer.name, Role.ADMIN, "the link of the console"
+    )
+    if refusal:
+        raise _NotUsedUp(refusal)
+
+
+def _who(known: list[Comer], said: dict[str, str]) -> Comer | None:
+    """Return whom the opener of the console's link says to be; None if they said nothing.
+
+    A name that somebody here goes by is theirs.
+    """
+    wanted = said.get("who", "")
+    if wanted:
+        return next((comer for comer in known if comer.id == wanted), None)
+    name = forms.one_line(said.get("name", ""), NAME_CHARACTERS_MAX)
+    if not people.folded(name):
+        return None
+    same = {people.folded(comer.name): comer for comer in known}
+    found = same.get(people.folded(name))
+    return found or Comer(_free_id(name, known), name, "", "", "")
+
+
+def _free_id(name: str, known: list[Comer]) -> str:
+    taken = {comer.id for comer in known}
+    base = people.id_from(name) or "user"
+    tries = (base, *(f"{base[:36]}-{number}" for number in range(2, 1_000)))
+    return next((each for each in tries if each not in taken), base)
+
+
+async def _show_link(request: Request, secret: str, refusal: str = "") -> Response:
+    context = context_of(request)
+    async with context.database.reading() as connection:
+        link = await access.see_link(connection, secret) if _is_plausible(secret) else None
+        users = await people.find(connection)
+    if link is None:
+        return _refuse_link(request)
     return show(
         request,
         "sign_in.html",
-        status=status,
-        stage="name",
-        name=name,
-        names=names,
+        status=422 if refusal else 200,
+        stage="person" if link.user else "console",
+        secret=secret,
+        name=link.name,
+        known=[c for c in comers(users, context.directory) if not c.is_disabled],
+        is_first=not users,
         refusal=refusal,
     )
 
 
-def _names(context: Context) -> Sequence[str]:
-    return sorted(person.name for person in context.directory.people.values())
+def _refuse_link(request: Request) -> Response:
+    trail, at = door_of(request.app).trail, context_of(request).clock.now()
+    entry = Entry("", "anonymous", "sign in", detail="no such link", address=address_of(request))
+    trail.refused(at, entry, 410)
+    return show(request, "sign_in.html", status=410, stage="used")
 
 
 def _is_plausible(secret: str) -> bool:

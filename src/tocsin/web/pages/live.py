@@ -163,7 +163,6 @@ router = APIRouter(include_in_schema=False, lifespan=lifespan)
 @router.get("/live", **allow(Scope.READ) | {"include_in_schema": False})
 async def live(request: Request) -> StreamingResponse:
     """Stream "changed" whenever what the page shows may have changed, and the time in between."""
-    context = context_of(request)
     broadcaster = broadcaster_of(request.app)
     asked = request.query_params.getlist("topic")[:_TOPICS_MAX]
     topics = frozenset(topic[:_TOPIC_CHARACTERS_MAX] for topic in asked)

@@ -1,0 +1,32 @@
+-- name: begin
+-- about: What is about to be done.
+INSERT INTO audit (actor, kind, address, action, target, detail) VALUES ($1, $2, $3, $4, $5, $6)
+RETURNING id;
+
+-- name: finish
+-- about: How it ended, and what there is to say about it.
+UPDATE audit SET status = $2, detail = CASE WHEN $3 = '' THEN detail ELSE $3 END WHERE id = $1;
+
+-- name: add
+-- about: What is done already, several at once.
+INSERT INTO audit (at, actor, kind, address, action, target, detail, status)
+SELECT * FROM unnest(
+    $1::timestamptz[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+    $8::integer[]
+);
+
+-- name: find
+-- about: Newest first, before a number, since an instant, of these actors; empty filters nothing.
+SELECT id, at, actor, kind, address, action, target, detail, status FROM audit
+WHERE ($1::bigint IS NULL OR id < $1)
+AND ($2::timestamptz IS NULL OR at >= $2)
+AND (cardinality($3::text[]) = 0 OR lower(actor) = ANY($3::text[]))
+ORDER BY id DESC LIMIT $4;
+
+-- name: prune
+-- about: Let go of what is older than that, at most so many at once.
+DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < $1 ORDER BY at LIMIT $2);
+
+-- name: sooner
+-- about: The outcome need not outlive a crash: the act itself does.
+SET LOCAL synchronous_commit = off;
