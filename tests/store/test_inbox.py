@@ -1,14 +1,22 @@
 from __future__ import annotations
 
-import pytest
+import time
 
+import pytest
+from msgspec.structs import replace
+
+import tocsin
 from tests.store.samples import AT, NASTY, signal
 from tocsin.core.inputs import Acknowledged, NoteWritten, SignalReceived, TimerFired
-from tocsin.store import inbox, quarantine
+from tocsin.store import inbox, processes, quarantine
+from tocsin.store.connection import Connection
 from tocsin.store.database import Database
+from tocsin.store.inbox import Arrival
+from tocsin.store.migrate import migrations
 
 pytestmark = pytest.mark.anyio
 STREAM = "incident/INC-1"
+OURS = len(migrations())
 
 
 async def test_people_go_first_and_the_rest_in_the_order_it_came(database: Database) -> None:
@@ -121,3 +129,123 @@ async def test_a_stream_name_of_ten_thousand_characters_has_a_queue_too(database
     async with database.transaction() as c:
         await inbox.append(c, [(stream, SignalReceived(signal()))])
         assert len(await inbox.take(c, stream)) == 1
+
+
+def arriving(name: str, sender: str = "k", stream: str = "desk/api") -> Arrival:
+    return inbox.arrival(stream, SignalReceived(replace(signal(name), key=sender)))
+
+
+async def refuse(c: Connection, word: str) -> None:
+    """Let the database refuse every body that holds a word."""
+    await c.execute(
+        f"ALTER TABLE inbox ADD CHECK (position('{word}'::bytea IN body) = 0)",
+    )
+
+
+async def test_signals_of_many_senders_keep_their_order(database: Database) -> None:
+    async with database.transaction() as c:
+        await inbox.take_in(c, [arriving(f"f{n}", f"k{n % 3}") for n in range(10)])
+        waiting = await inbox.take(c, "desk/api")
+    names = [w.input.signal.fingerprint for w in waiting if isinstance(w.input, SignalReceived)]
+    assert names == [f"f{n}" for n in range(10)]
+
+
+async def test_what_the_database_refuses_is_found_among_its_siblings(database: Database) -> None:
+    arrivals = [arriving(f"f{n}", "noisy") for n in range(100)]
+    arrivals[37] = arriving("poison1", "noisy")
+    arrivals[38] = arriving("poison2", "noisy")
+    async with database.transaction() as c:
+        await refuse(c, "poison")
+    with pytest.raises(inbox.Unkeepable):
+        async with database.transaction() as c:
+            await inbox.take_in(c, arrivals)
+    async with database.transaction() as c:
+        assert await inbox.divide(c, arrivals) == arrivals[37:39]
+    async with database.reading() as c:
+        assert len(await inbox.take(c, "desk/api")) == 98
+        rows = await c.fetch("SELECT source, key, raw, why FROM quarantine ORDER BY id")
+    assert [(row["source"], row["key"], row["raw"]) for row in rows] == [
+        ("inbox", "noisy", arrival.body) for arrival in arrivals[37:39]
+    ]
+    assert all("inbox_body_check" in row["why"] for row in rows)
+
+
+async def test_a_defect_of_ours_puts_nothing_aside(database: Database) -> None:
+    async with database.transaction() as c:
+        await c.execute("ALTER TABLE inbox RENAME COLUMN sender TO gone")
+    with pytest.raises(Exception, match="sender"):
+        async with database.transaction() as c:
+            await inbox.divide(c, [arriving("f1"), arriving("f2")])
+    async with database.reading() as c:
+        assert await quarantine.count(c) == 0
+
+
+async def test_what_waits_is_counted_by_sender_and_people_count_for_nobody(
+    database: Database,
+) -> None:
+    async with database.transaction() as c:
+        await inbox.take_in(c, [arriving(f"f{n}", "noisy") for n in range(5)])
+        await inbox.append(c, [("desk/api", SignalReceived(signal()))], sender="quiet")
+        ids = await inbox.append(
+            c, [(STREAM, NoteWritten("Sam", "a")), (STREAM, TimerFired("t", AT))]
+        )
+        assert await inbox.waiting_by_sender(c, 100) == {"noisy": 5, "quiet": 1}
+        assert sum((await inbox.waiting_by_sender(c, 4)).values()) == 4
+        await inbox.finish(c, {}, [*range(min(ids) - 6, max(ids) + 1)])
+        assert await inbox.waiting_by_sender(c, 100) == {}
+
+
+@pytest.mark.parametrize(
+    ("step", "version", "left"),
+    [
+        (OURS, tocsin.__version__, 0),
+        (OURS - 1, "99.0.0", 0),
+        (OURS + 1, tocsin.__version__, 1),
+        (OURS, "99.10.0rc1", 1),
+    ],
+)
+async def test_what_a_newer_process_may_have_written_is_left_to_it(
+    database: Database, step: int, version: str, left: int
+) -> None:
+    async with database.transaction() as c:
+        newer = await processes.enter(c, "all", version, step)
+        await c.execute(
+            "INSERT INTO inbox (stream, priority, body) VALUES ($1, 1, $2)",
+            STREAM,
+            b'{"type":"FromTheFuture"}',
+        )
+        (known,) = await inbox.append(c, [(STREAM, TimerFired("two", AT))])
+    async with database.transaction() as c:
+        assert [w.id for w in await inbox.take(c, STREAM)] == [known]
+        assert await c.fetchval("SELECT count(*) FROM inbox") == 1 + left
+        # The newer one is gone, and nobody is left who could read it.
+        await processes.leave(c, newer)
+        assert [w.id for w in await inbox.take(c, STREAM)] == [known]
+        assert await quarantine.count(c) == 1
+
+
+async def test_a_million_waiting_inputs_make_no_turn_slower(database: Database) -> None:
+    async with database.transaction() as c:
+        # Nothing is known of a queue that grew this fast: that is when the planner errs.
+        await c.execute("ALTER TABLE inbox SET (autovacuum_enabled = off)")
+        await c.execute(
+            "INSERT INTO inbox (stream, priority, body, sender) SELECT 'desk/api', 1, $1, 'k'"
+            " FROM generate_series(1, 1000000)",
+            inbox.arrival("", SignalReceived(signal())).body,
+        )
+        others = [(f"desk/s{n}", SignalReceived(signal())) for n in range(100)]
+        await inbox.append(c, [*others, ("desk/api", NoteWritten("Ona", "x"))])
+    async with database.reading() as c:
+        for name, arguments in (("take", ("desk/api", 500)), ("waiting_streams", (100,))):
+            plan = await c.fetch(f"EXPLAIN {inbox._SQL[name]}", *arguments)
+            said = "\n".join(row[0] for row in plan)
+            assert "using inbox_waiting" in said, said
+            assert "Seq Scan" not in said, said
+            assert "Bitmap" not in said, said
+        began = time.perf_counter()
+        waiting = await inbox.take(c, "desk/api")
+        streams = await inbox.waiting_streams(c)
+        took_s = time.perf_counter() - began
+    assert isinstance(waiting[0].input, NoteWritten)
+    assert (len(waiting), streams[0], len(streams)) == (500, "desk/api", 100)
+    assert took_s < 1.0
