@@ -1,9 +1,9 @@
-"""The timekeeper: notices when the database's clock goes back, and lets everything go back with it.
+"""The timekeeper: notices when the database's clock goes back, and lets what is due go back with it.
 
-Due times are instants of that clock, so a step forward needs nothing: what is due fires, late by
-nothing and early by as much as the clock was wrong. After a step back every due time would be late
-by the step. So the clock is compared, about once a second, with the time that passed by a clock
-that nobody sets (time asleep included), and with the latest that it ever showed. See ADR 0009.
+Due times are instants of that clock, so a step forward needs nothing: what is due by it fires. After
+a step back every due time would be late by the step. So the clock is compared, twice a second, with
+the time that passed by a clock that nobody sets (time asleep included), and with the latest that it
+ever showed. See ADR 0009.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import contextlib
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-import msgspec
 import structlog
 
 from tocsin.base.durations import say_duration
+from tocsin.core.timekeeping import after_step, behind_s, follow
 from tocsin.engine.turn import INCIDENT
 from tocsin.store import clock as database_clock
 from tocsin.store import live
@@ -27,16 +27,12 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from tocsin.base.clock import Clock
+    from tocsin.core.timekeeping import Pace, Reading
     from tocsin.store import Database
-    from tocsin.store.clock import Reading
 
 _log = structlog.get_logger("tocsin.timekeeper")
 
 LOOK_EVERY_S = 0.5
-# Leap seconds and clocks that NTP pulls straight change nothing: all is late by that much at most.
-STEP_S_MIN = 2.0
-# NTP slows a clock down by at most half a thousandth. Whatever is slower than this was set back.
-_SLEW_MAX = 0.001
 # Who did not look for so long was asleep, frozen or without a database: nobody could reach us.
 _ABSENT_AFTER_S = 30.0
 
@@ -57,22 +53,21 @@ class Timekeeper:
         self._clock = clock
         self._woke = woke
         self._lease_s = lease_s
-        # What the database's clock shows when ours, that nobody sets, shows nothing at all.
-        self._origin: datetime | None = None
-        self._steps = -1
-        self._looked_at = clock.elapsed()
-        self._reached_since = self._looked_at
+        self._pace: Pace | None = None
+        self._looked_at = self._reached_since = clock.elapsed()
 
     def now(self) -> datetime:
         """Return the database's time as far as it can be known without asking (UTC)."""
-        if self._origin is None:
-            return self._clock.now()
-        return self._origin + timedelta(seconds=self._clock.elapsed())
+        return self._clock.now() if self._pace is None else self._pace.at(self._clock.elapsed())
 
     @property
     def reached_for_s(self) -> float:
         """Return for how many seconds senders could reach us without a break."""
         return self._clock.elapsed() - self._reached_since
+
+    def absent(self) -> None:
+        """Note that nobody could reach us until now."""
+        self._reached_since = self._clock.elapsed()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Look at the clock until ``stop`` is set."""
@@ -85,12 +80,8 @@ class Timekeeper:
                 async with asyncio.timeout(LOOK_EVERY_S):
                     await stop.wait()
 
-    def absent(self) -> None:
-        """Note that nobody could reach us until now."""
-        self._reached_since = self._clock.elapsed()
-
     async def look(self) -> float:
-        """Compare the clocks once; return by how many seconds everything was moved back, mostly 0.
+        """Compare the clocks once; return by how many seconds what is due was moved, mostly 0.
 
         Raises store.Unavailable.
         """
@@ -101,69 +92,43 @@ class Timekeeper:
                 await database_clock.note(connection)
         if asked_at - self._looked_at > _ABSENT_AFTER_S:
             self.absent()
-        if seen.at >= seen.latest and self._behind_s(seen, asked_at) < STEP_S_MIN:
-            self._follow(seen, self._clock.elapsed())
-            return 0.0
-        return await self._deal_with_step()
+        self._looked_at = self._clock.elapsed()
+        if seen.at < seen.latest or behind_s(self._pace, seen, asked_at):
+            return await self._deal_with_step()
+        self._keep(seen)
+        return 0.0
 
-    def _behind_s(self, seen: Reading, asked_at: float) -> float:
-        """Return by how much less time passed there than here, at least (0: none, or unknown)."""
-        since_latest_s = (seen.latest - seen.at).total_seconds()
-        slowest = self._slowest(seen, asked_at)
-        if slowest is None:
-            return max(0.0, since_latest_s)
-        expected = slowest + timedelta(seconds=asked_at)
-        return max(0.0, since_latest_s, (expected - seen.at).total_seconds())
-
-    def _slowest(self, seen: Reading, at: float) -> datetime | None:
-        """Return the origin of a clock that NTP slowed down since the last look; None: unknown."""
-        if self._origin is None or seen.steps != self._steps:
-            return None
-        return self._origin - timedelta(seconds=_SLEW_MAX * (at - self._looked_at))
-
-    def _follow(self, seen: Reading, answered_at: float) -> None:
-        """Keep pace with a clock that runs straight, is pulled straight, or went forward."""
-        origin = seen.at - timedelta(seconds=answered_at)
-        slowest = self._slowest(seen, answered_at)
-        if slowest is not None:
-            assert self._origin is not None
-            ahead_s = (origin - self._origin).total_seconds()
-            if ahead_s > STEP_S_MIN:
-                _log.warning("the database's clock went forward", by_s=round(ahead_s, 1))
-                # By its new time many an alert looks as if it had not been sent again.
-                self.absent()
-            # Small steps back add up: they are forgotten only as fast as NTP may pull.
-            origin = max(origin, slowest)
-        self._origin, self._steps, self._looked_at = origin, seen.steps, answered_at
+    def _keep(self, seen: Reading) -> None:
+        self._pace, forward_s = follow(self._pace, seen, self._clock.elapsed())
+        if forward_s:
+            _log.warning("the database's clock went forward", by_s=round(forward_s, 1))
+            # By its new time many an alert looks as if it had not been sent again.
+            self.absent()
 
     async def _deal_with_step(self) -> float:
         async with self._database.transaction() as connection:
             await database_clock.begin_moving(connection)
             asked_at = self._clock.elapsed()
             seen = await database_clock.look(connection)
-            by_s = self._behind_s(seen, asked_at)
-            if by_s < STEP_S_MIN:
-                await database_clock.accept(connection, seen.steps)
-                told = None
-            else:
+            by_s = behind_s(self._pace, seen, asked_at)
+            if by_s:
                 told = await database_clock.move(
-                    connection,
-                    seen.steps,
-                    by_s,
-                    incidents=INCIDENT,
-                    lease_s=self._lease_s,
+                    connection, seen.steps, by_s, incidents=INCIDENT, lease_s=self._lease_s
                 )
                 await live.announce(connection, "inbox")
-        if told is None:
-            self._follow(seen, asked_at)
-            by_s = 0.0
-        else:
+            else:
+                # Too small to matter, or another process was first.
+                told = ()
+                await database_clock.accept(connection)
+        if by_s:
             _log.warning(
                 "the database's clock went back; what is due went with it",
                 by=say_duration(timedelta(seconds=by_s)),
-                streams=len(told),
+                incidents=len(told),
             )
-            self._origin, self._steps = None, seen.steps + 1
-            self._follow(msgspec.structs.replace(seen, steps=self._steps), asked_at)
-        self._woke(told or ())
+            self._pace = after_step(seen, asked_at)
+        else:
+            self._keep(seen)
+        # Turns that could not be decided by a clock behind itself can be now.
+        self._woke(told)
         return by_s

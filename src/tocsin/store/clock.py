@@ -5,25 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import cast
 
-import msgspec
-
 from tocsin.core.inputs import ClockMoved
+from tocsin.core.timekeeping import Reading
 from tocsin.store import codec
 from tocsin.store.connection import Connection
 from tocsin.store.statements import statements
 
 _SQL = statements("clock")
-
-
-class Reading(msgspec.Struct, frozen=True):
-    """What the clock shows (UTC), the latest it ever showed, and how many steps back it took.
-
-    ``latest`` may be half a second old. Only steps that were dealt with are counted.
-    """
-
-    at: datetime
-    latest: datetime
-    steps: int
 
 
 async def hold(c: Connection) -> datetime | None:
@@ -54,25 +42,22 @@ async def begin_moving(c: Connection) -> None:
     await c.execute(_SQL["begin_moving"])
 
 
-async def accept(c: Connection, steps: int) -> bool:
-    """Take what the clock shows for the latest, and move nothing. False: another was first.
-
-    Call ``begin_moving`` before.
-    """
-    return await c.fetchval(_SQL["moved"], steps, 0) is not None
+async def accept(c: Connection) -> None:
+    """Take what the clock shows for the latest, and move nothing. Call ``begin_moving`` before."""
+    await c.execute(_SQL["accept"])
 
 
 async def move(
     c: Connection, steps: int, by_s: float, *, incidents: str, lease_s: float
-) -> tuple[str, ...] | None:
-    """Move everything that waits back by so many seconds, and return the streams that were told.
+) -> tuple[str, ...]:
+    """Move what is due back by so many seconds, and return the streams that were told.
 
-    ``steps`` is what the caller saw; None means that another process dealt with this step.
-    ``incidents`` is what the names of their streams begin with. A lease lasts no longer than
-    ``lease_s``. Call ``begin_moving`` before, in the same transaction.
+    ``steps`` is what ``look`` showed after ``begin_moving``, in the same transaction: it makes sure
+    that no step is dealt with twice. ``incidents`` is what the names of their streams begin with.
+    A lease lasts no longer than ``lease_s``.
     """
-    if await c.fetchval(_SQL["moved"], steps, 1) is None:
-        return None
+    moved = await c.fetchval(_SQL["moved"], steps)
+    assert moved == steps + 1, "the caller looked under the lock"
     told = await c.fetch(_SQL["tell"], codec.encode(ClockMoved(by_s)), incidents)
     await c.execute(_SQL["move_deliveries"], by_s, lease_s)
     await c.execute(_SQL["move_processes"])

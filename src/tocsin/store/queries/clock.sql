@@ -23,9 +23,13 @@ WHERE latest < clock_timestamp() - interval '500 milliseconds';
 -- about: Wait for all who decide by the clock; who comes later waits for us.
 SELECT pg_advisory_xact_lock(hashtextextended('tocsin clock', 0));
 
+-- name: accept
+-- about: This is the latest from now on.
+UPDATE clock_seen SET latest = clock_timestamp();
+
 -- name: moved
--- about: This is the latest from now on. A step that another process dealt with first changes nothing.
-UPDATE clock_seen SET latest = clock_timestamp(), steps = steps + $2 WHERE steps = $1 RETURNING steps;
+-- about: This is the latest from now on, after one more step back that was dealt with.
+UPDATE clock_seen SET latest = clock_timestamp(), steps = steps + 1 WHERE steps = $1 RETURNING steps;
 
 -- name: tell
 -- about: An input for every open incident, before all that waits there.
