@@ -35,7 +35,12 @@ class Beat(Protocol):
 
     @property
     def detail(self) -> str:
-        """Return what there is to say about it, or ""."""
+        """Return what is wrong with it, where somebody said so, or ""."""
+        ...
+
+    @property
+    def is_vital(self) -> bool:
+        """Say whether alerts cannot be taken in and handled while it is late."""
         ...
 
 
@@ -51,6 +56,13 @@ class Disk(Protocol):
     def free(self) -> int:
         """Return what of it an ordinary user may still fill."""
         ...
+
+
+def say_late(beat: Beat) -> str:
+    """Return what is wrong with a loop that is late, in a sentence."""
+    if beat.detail:
+        return f"{beat.name}: {beat.detail.rstrip('.')}."
+    return f"{beat.name} has shown no life for more than {beat.limit_s:.0f} s."
 
 
 @dataclass(frozen=True)

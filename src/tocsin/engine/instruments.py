@@ -135,6 +135,11 @@ class Instruments:
             registry=registry,
         ).set_function(lambda: max(self._lags, default=0.0))
         self._senders: set[str] = set()
+        # A counter that first appears when something happened hides that it did from a rate.
+        for area in ("alerts", "reports"):
+            self._requests.labels(area, "503")
+        for kind in ("desk", "incident"):
+            self._turns_failed.labels(kind)
 
     # -- Taking in ---------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from typing import Final
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 
+from tocsin.engine.about import say_late
 from tocsin.store.database import Unavailable
 from tocsin.web.bodies import Json
 from tocsin.web.context import Context, context_of
@@ -74,9 +75,5 @@ async def _why_not_ready(context: Context) -> str:
         said.append("The database does not answer.")
     except TimeoutError:
         said.append(f"The database did not answer within {_ANSWERS_WITHIN_S:.0f} s.")
-    said += [
-        f"{beat.name} has stood still for more than {beat.limit_s:.0f} s."
-        for beat in context.about.beats()
-        if beat.is_late
-    ]
+    said += [say_late(beat) for beat in context.about.beats() if beat.is_late and beat.is_vital]
     return " ".join(said)
