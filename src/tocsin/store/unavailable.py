@@ -67,6 +67,8 @@ def said(error: BaseException) -> str:
         return "it took too long"
     if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
         return "none of its hosts takes writes"
+    if isinstance(error, asyncpg.InterfaceError) and "closed" in str(error):
+        return "the connection was lost"
     words = " ".join(str(error).split()) or type(error).__name__
     return words.rstrip(".")
 
