@@ -76,6 +76,10 @@ class NoCourier:
     async def deliver(self, delivery: str) -> None:
         """Leave the delivery pending."""
 
+    async def run(self, stop: asyncio.Event) -> None:
+        """Send nothing until the end."""
+        await stop.wait()
+
 
 @dataclass
 class Gallery:
