@@ -124,7 +124,7 @@ async def test_opening_again_changes_nothing(database: Database) -> None:
         await inbox.append(c, [("incident/INC-1", Acknowledged("Priya", "web"))])
     again = await Database.open(database.url)
     async with again.reading() as c:
-        assert await inbox.waiting_streams(c) == ["incident/INC-1"]
+        assert [q.stream for q in await inbox.waiting_streams(c)] == ["incident/INC-1"]
     await again.close()
 
 

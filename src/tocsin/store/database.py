@@ -42,7 +42,7 @@ _SESSION = {
     "idle_in_transaction_session_timeout": f"{_IDLE_S_MAX}s",
 }
 _AGAIN_S = 1.0
-_MIGRATE_AGAIN_S = 15.0
+_TABLES_AGAIN_S = 15.0
 
 
 class Connections(NamedTuple):
@@ -176,7 +176,7 @@ class Database:
             tasks.create_task(self._route.watch(stop, answered))
             if self.direct is not self._route:
                 tasks.create_task(self.direct.watch(stop))
-            tasks.create_task(self._keep_migrating(stop))
+            tasks.create_task(self._keep_looking_at_tables(stop))
 
     def transaction(
         self, *, patience_s: float | None = None
@@ -281,26 +281,34 @@ class Database:
                 await _limit(connection, statement=limit, idle=limit)
             yield connection
 
-    async def _keep_migrating(self, stop: asyncio.Event) -> None:
-        """Apply what had to wait for older processes to leave; stop when we are the older one."""
+    async def look_at_tables(self) -> None:
+        """Apply what had to wait for older processes to leave.
+
+        Where we are the older one, and a newer took away what we need, from now on nothing is read
+        or written: everything raises Unavailable.
+        """
+        try:
+            async with self.reading() as c:
+                await migrate.must_be_ours(c, self._steps)
+            if self._left:
+                async with _migrating(self.direct) as connection:
+                    self._left = await migrate.apply(
+                        connection, self._steps, has_session=not self.direct.switches
+                    )
+        except MigrationError as error:
+            _LOG.error("%s Nothing is read or written any more.", error)
+            self._route.forbid(str(error))
+            self.direct.forbid(str(error))
+
+    async def _keep_looking_at_tables(self, stop: asyncio.Event) -> None:
+        # Also at once: between our own start and now, a newer Tocsin may have thought itself alone.
         while not stop.is_set():
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_MIGRATE_AGAIN_S):
-                    await stop.wait()
             # While nobody answers it is looked at later; the log says elsewhere what is wrong.
             with contextlib.suppress(Unavailable):
-                try:
-                    async with self.reading() as c:
-                        await migrate.must_be_ours(c, self._steps)
-                    if self._left:
-                        async with _migrating(self.direct) as connection:
-                            self._left = await migrate.apply(
-                                connection, self._steps, has_session=not self.direct.switches
-                            )
-                except MigrationError as error:
-                    _LOG.error("%s Nothing is read or written any more.", error)
-                    self._route.forbid(str(error))
-                    self.direct.forbid(str(error))
+                await self.look_at_tables()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_TABLES_AGAIN_S):
+                    await stop.wait()
 
 
 def _migrating(direct: Route) -> AbstractAsyncContextManager[Any]:

@@ -14,6 +14,7 @@ import logging
 import re
 from collections.abc import Sequence
 from importlib import resources
+from importlib.resources.abc import Traversable
 from typing import Any, Literal, NamedTuple
 
 import asyncpg
@@ -34,7 +35,7 @@ _LOOK_AGAIN_S = 5.0
 _TABLE_S_MAX = 2.0
 _GIVE_WAY_S = 0.5
 # A process that freezes while it migrates loses the lock after this.
-_IDLE_S_MAX = 15
+_IDLE_S_MAX = 10
 
 Kind = Literal["expand", "contract"]
 
@@ -52,14 +53,15 @@ class Migration(NamedTuple):
     sql: str
 
 
-def migrations() -> list[Migration]:
-    """Return all steps in order.
+def migrations(folder: Traversable | None = None) -> list[Migration]:
+    """Return all steps in order: those of this release, or of another folder.
 
     Raises ValueError for a file that does not open with its kind: nobody could know who can live
     with it.
     """
     steps = []
-    for file in resources.files("tocsin.store").joinpath("migrations").iterdir():
+    ours = resources.files("tocsin.store").joinpath("migrations")
+    for file in (folder or ours).iterdir():
         matched = _FILE.match(file.name)
         if matched:
             sql = file.read_text("utf-8")

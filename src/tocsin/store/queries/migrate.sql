@@ -11,7 +11,7 @@ SELECT set_config('lock_timeout', $1, true),
 -- name: holder
 -- about: Who holds the lock, and for how many seconds that session has been at it.
 SELECT activity.application_name AS name, activity.pid,
-    extract(epoch FROM clock_timestamp() - activity.xact_start)::float8 AS for_s
+    extract(epoch FROM clock_timestamp() - coalesce(activity.xact_start, activity.state_change))::float8 AS for_s
 FROM pg_locks AS lock JOIN pg_stat_activity AS activity USING (pid)
 WHERE lock.locktype = 'advisory' AND lock.granted AND lock.objsubid = 1
     AND (lock.classid::bigint << 32 | lock.objid::bigint) = $1::bigint;
