@@ -43,7 +43,7 @@ def service_of(signal: Signal, tuning: Tuning) -> str:
     return f"unknown/{signal.title}"[:SERVICE_CHARACTERS_MAX]
 
 
-def decide_desk(  # noqa: C901 - a case for each input, a line or two for each case
+def decide_desk(
     revision: str, state: DeskState, received: DeskInput, surroundings: Surroundings, at: datetime
 ) -> Decision:
     """Return what a desk makes of one input.
@@ -51,6 +51,13 @@ def decide_desk(  # noqa: C901 - a case for each input, a line or two for each c
     ``revision`` names the runbook in force, which an incident opened now keeps. Where none is open
     ``surroundings.fresh_incident_id`` must be set, though few inputs use it.
     """
+    return judge_desk(revision, state, received, surroundings, at)[0]
+
+
+def judge_desk(  # noqa: C901 - a case for each input, a line or two for each case
+    revision: str, state: DeskState, received: DeskInput, surroundings: Surroundings, at: datetime
+) -> tuple[Decision, DeskState]:
+    """Return what ``decide_desk`` does, and the state that its events lead to."""
     turn = _Turn(revision, state, surroundings, at)
     match received:
         case SignalReceived(signal=signal):
@@ -69,8 +76,8 @@ def decide_desk(  # noqa: C901 - a case for each input, a line or two for each c
             if state.incident is None:
                 turn.emit(DeskOpened(incident))
     if not turn.events and not turn.effects:
-        return NOTHING
-    return Decision(tuple(turn.events), tuple(turn.effects))
+        return NOTHING, state
+    return Decision(tuple(turn.events), tuple(turn.effects)), turn.state
 
 
 class _Turn:

@@ -64,14 +64,25 @@ def decide(
     ``policy`` is the revision the incident was opened under; for the input that opens it, the one
     in force. A stale timer decides nothing.
     """
+    return judge(policy, state, received, surroundings, at)[0]
+
+
+def judge(
+    policy: Policy,
+    state: IncidentState,
+    received: inp.IncidentInput,
+    surroundings: Surroundings,
+    at: datetime,
+) -> tuple[Decision, IncidentState]:
+    """Return what ``decide`` does, and the state that its events lead to: they are folded once."""
     turn = _Turn(policy, state, surroundings, at)
     turn.handle(received)
     if turn.refusal:
-        return Decision(refusal=turn.refusal)
+        return Decision(refusal=turn.refusal), state
     turn.settle()
     if not turn.events and not turn.effects:
-        return NOTHING
-    return Decision(tuple(turn.events), tuple(turn.effects))
+        return NOTHING, state
+    return Decision(tuple(turn.events), tuple(turn.effects)), turn.state
 
 
 class _Turn:

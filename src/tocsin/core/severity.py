@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tocsin.base.source import Source
     from tocsin.core.inputs import Signal
     from tocsin.core.policy import Play, Policy, Severity
+    from tocsin.core.similarity import Said
     from tocsin.core.surroundings import Tuning
 
 # A criterion decides whom to wake, so the signal must say nearly all of it.
@@ -48,6 +49,19 @@ def is_security_breach(signal: Signal) -> bool:
     if signal.labels.get("security_breach", "").casefold() in _YES:
         return True
     return any(signal.labels.get(name, "").casefold() in _BREACH for name in _BREACH_LABELS)
+
+
+class _This:
+    """A policy as the key of a cache: itself, and no other that looks the same."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+
+    def __hash__(self) -> int:
+        return id(self.policy)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _This) and self.policy is other.policy
 
 
 def default_level(policy: Policy, tuning: Tuning) -> str:
@@ -110,10 +124,14 @@ def grade_breach(policy: Policy, tuning: Tuning) -> Grade:
 
 def match_play(policy: Policy, text: str) -> PlayMatch | None:
     """Return the play whose name or symptoms the text covers best, or None below the threshold."""
-    said = concepts(text)
-    lexicon = _lexicon(policy)
+    return _best_play(_This(policy), _lexicon(policy).understood(concepts(text)))
+
+
+@lru_cache(maxsize=4_096)
+def _best_play(this: _This, understood: Said) -> PlayMatch | None:
+    lexicon, said = _lexicon_of(this), dict(understood)
     best: PlayMatch | None = None
-    for play in policy.plays:
+    for play in this.policy.plays:
         hits = [(s, lexicon.compare(s.text, said)) for s in play.symptoms]
         hits = [(s, m) for s, m in hits if m.score >= MATCH_MIN]
         named = lexicon.compare(play.name, said)
@@ -161,9 +179,16 @@ def _best_criterion(
     policy: Policy, said: Mapping[str, str], at_least: float = _CRITERION_MATCH_MIN
 ) -> tuple[Severity, Source, Match] | None:
     """Return the best criterion at or above the threshold; of equals, the worse level's."""
-    lexicon = _lexicon(policy)
+    return _best_of(_This(policy), _lexicon(policy).understood(said), at_least)
+
+
+@lru_cache(maxsize=4_096)
+def _best_of(
+    this: _This, understood: Said, at_least: float
+) -> tuple[Severity, Source, Match] | None:
+    lexicon, said = _lexicon_of(this), dict(understood)
     best: tuple[Severity, Source, Match] | None = None
-    for level in policy.severities:
+    for level in this.policy.severities:
         for criterion in level.criteria:
             match = lexicon.compare(criterion.text, said)
             if match.score >= at_least and (best is None or match.score > best[2].score):
@@ -182,11 +207,11 @@ def _grade_play(policy: Policy, play: Play) -> tuple[Severity, Source] | None:
 
 
 @lru_cache(maxsize=16)
-def _lexicon_of(lines: tuple[str, ...]) -> Lexicon:
-    return Lexicon(lines)
+def _lexicon_of(this: _This) -> Lexicon:
+    criteria = [c.text for s in this.policy.severities for c in s.criteria]
+    symptoms = [t for p in this.policy.plays for t in (p.name, *(s.text for s in p.symptoms))]
+    return Lexicon((*criteria, *symptoms))
 
 
 def _lexicon(policy: Policy) -> Lexicon:
-    criteria = [c.text for s in policy.severities for c in s.criteria]
-    symptoms = [t for p in policy.plays for t in (p.name, *(s.text for s in p.symptoms))]
-    return _lexicon_of((*criteria, *symptoms))
+    return _lexicon_of(_This(policy))

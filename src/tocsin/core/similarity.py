@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -99,11 +100,19 @@ def concepts(text: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for token in _TOKEN.findall(fused):
         word = token.lower()
-        if word in _STOP or (len(word) < 2 and not word.isdigit()):
-            continue
-        root = stem(word)
-        found.setdefault(_CANON.get(root, root), word)
+        concept = _concept(word)
+        if concept:
+            found.setdefault(concept, word)
     return found
+
+
+# A storm says the same few words again and again.
+@lru_cache(maxsize=16_384)
+def _concept(word: str) -> str:
+    if word in _STOP or (len(word) < 2 and not word.isdigit()):
+        return ""
+    root = stem(word)
+    return _CANON.get(root, root)
 
 
 class Match(msgspec.Struct, frozen=True):
@@ -111,6 +120,19 @@ class Match(msgspec.Struct, frozen=True):
 
     score: float
     words: tuple[str, ...]
+
+
+Said = tuple[tuple[str, str], ...]
+_NO_MATCH = Match(0.0, ())
+
+
+class _Reading(msgspec.Struct, frozen=True):
+    """One meaning of a line, weighed: what a signal must say, and the most it can score."""
+
+    weights: dict[str, float]
+    total: float
+    qualifiers: tuple[str, ...]
+    is_telling: bool
 
 
 class Lexicon:
@@ -126,34 +148,50 @@ class Lexicon:
                 counts[concept] = counts.get(concept, 0) + 1
         self._weights = {c: 1.0 + math.log((1 + total) / (1 + n)) for c, n in counts.items()}
         self._rarest = 1.0 + math.log(1 + total)
+        # Lines are compared with every signal of a storm, and read once.
+        self._read: dict[str, tuple[_Reading, ...]] = {}
+
+    def understood(self, said: Mapping[str, str]) -> Said:
+        """Return what of a text any line is about, in a form to remember answers by.
+
+        A storm says the same of ten thousand hosts: without their names they are all alike.
+        """
+        return tuple((c, word) for c, word in said.items() if c in self._weights)
 
     def compare(self, line: str, signal: Mapping[str, str]) -> Match:
         """Return how much of the line the signal covers, and by which words of the signal.
 
         ``signal`` is what ``concepts`` gave for the signal's text.
         """
-        return max(
-            (self._compare(reading, signal) for reading in _readings(line)),
-            key=lambda match: match.score,
-        )
+        readings = self._read.get(line)
+        if readings is None:
+            readings = self._read[line] = tuple(map(self._weigh, _readings(line)))
+        return max((_compare(r, signal) for r in readings), key=lambda match: match.score)
 
-    def _compare(self, line: str, signal: Mapping[str, str]) -> Match:
-        wanted = concepts(line)
-        if not wanted:
-            return Match(0.0, ())
-        total = sum(self._weight(c) for c in wanted)
-        shared = [c for c in wanted if c in signal]
-        score = sum(self._weight(c) for c in shared) / total
-        if any(c in _QUALIFIER_CONCEPTS and c not in signal for c in wanted):
-            score *= _QUALIFIER_PENALTY
-        telling = [c for c in wanted if c not in _GENERIC]
-        if len(telling) > 1 and len(shared) < 2:
-            score = min(score, 0.5)
-        return Match(score, tuple(signal[c] for c in shared))
+    def _weigh(self, line: str) -> _Reading:
+        weights = {concept: self._weight(concept) for concept in concepts(line)}
+        return _Reading(
+            weights=weights,
+            total=sum(weights.values()),
+            qualifiers=tuple(c for c in weights if c in _QUALIFIER_CONCEPTS),
+            is_telling=sum(c not in _GENERIC for c in weights) > 1,
+        )
 
     def _weight(self, concept: str) -> float:
         weight = self._weights.get(concept, self._rarest)
         return weight * _GENERIC_WEIGHT if concept in _GENERIC else weight
+
+
+def _compare(reading: _Reading, signal: Mapping[str, str]) -> Match:
+    shared = [c for c in reading.weights if c in signal]
+    if not shared:
+        return _NO_MATCH
+    score = sum(reading.weights[c] for c in shared) / reading.total
+    if any(c not in signal for c in reading.qualifiers):
+        score *= _QUALIFIER_PENALTY
+    if reading.is_telling and len(shared) < 2:
+        score = min(score, 0.5)
+    return Match(score, tuple(signal[c] for c in shared))
 
 
 def _readings(line: str) -> list[str]:

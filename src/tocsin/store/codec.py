@@ -9,12 +9,15 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Hashable
 from datetime import UTC, datetime
-from typing import TypeVar
+from functools import lru_cache
+from typing import Any, TypeVar, cast
 
 import msgspec
 
 _T = TypeVar("_T")
+_encode = msgspec.json.Encoder().encode
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _KEY_BYTES_MAX = 1_000  # An entry of a B-tree index holds at most 2,704 bytes, for all its columns.
 _EARLIEST = datetime(1, 1, 1, tzinfo=UTC)
@@ -24,7 +27,7 @@ _LATEST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 def encode(value: object) -> bytes:
     """Return a core type as JSON. Halves of surrogate pairs become escapes and survive."""
     try:
-        return msgspec.json.encode(value)
+        return _encode(value)
     except UnicodeEncodeError:
         return json.dumps(msgspec.to_builtins(value), separators=(",", ":")).encode("ascii")
 
@@ -32,7 +35,7 @@ def encode(value: object) -> bytes:
 def decode(body: bytes, kind: type[_T]) -> _T:
     """Return what ``encode`` was given. Raises msgspec.DecodeError where the bytes do not fit."""
     try:
-        return msgspec.json.decode(body, type=kind)
+        return cast("_T", _decoder(cast("Hashable", kind)).decode(body))
     except msgspec.ValidationError:
         raise
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -43,8 +46,16 @@ def decode(body: bytes, kind: type[_T]) -> _T:
             raise msgspec.DecodeError(str(error)) from error
 
 
+@lru_cache(maxsize=256)
+def _decoder(kind: Hashable) -> msgspec.json.Decoder[Any]:
+    """Return the decoder of a type, made once: a union is taken apart anew each time it is named."""
+    return msgspec.json.Decoder(kind)
+
+
 def text(value: str) -> str:
     """Return the text as a column can hold it: what cannot be stored shows as U+FFFD."""
+    if value.isascii() and "\0" not in value:
+        return value
     return _UNSTORABLE.sub("\ufffd", value)
 
 
@@ -55,6 +66,8 @@ def key(value: str) -> str:
     A key of a key is itself.
     """
     safe = text(value)
+    if len(safe) <= _KEY_BYTES_MAX // 4:
+        return safe
     raw = safe.encode()
     if len(raw) <= _KEY_BYTES_MAX:
         return safe

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 
@@ -35,6 +35,12 @@ class Connection(Protocol):
 
     async def execute(self, query: str, *args: object) -> str:
         """Run a statement; return its command tag, e.g. "DELETE 3"."""
+        ...
+
+    async def copy_records_to_table(
+        self, table_name: str, *, columns: Sequence[str], records: Iterable[tuple[object, ...]]
+    ) -> str:
+        """Add rows by COPY, which takes two thirds of the time of an INSERT of hundreds."""
         ...
 
     def is_closed(self) -> bool:
