@@ -112,7 +112,8 @@ class Courier:
         self._clock = clock
         self._instruments = instruments or Instruments()
         self._woke: Callable[[tuple[str, ...]], None] = lambda _: None
-        self._lived: Callable[[], None] = lambda: None
+        self._took: Callable[[], None] = lambda: None
+        self._settled: Callable[[], None] = lambda: None
         self._due = asyncio.Event()
         self._stirred = asyncio.Event()
         self._held: dict[str, _Held] = {}
@@ -129,9 +130,9 @@ class Courier:
         """
         self._woke = woke
 
-    def on_life(self, lived: Callable[[], None]) -> None:
-        """Call ``lived`` whenever this has looked for what is due."""
-        self._lived = lived
+    def on_life(self, took: Callable[[], None], settled: Callable[[], None]) -> None:
+        """Call ``took`` and ``settled`` each time round of the two loops, a second at most."""
+        self._took, self._settled = took, settled
 
     def wake(self) -> None:
         """Say that something may be due."""
@@ -197,10 +198,10 @@ class Courier:
 
     async def _take_all(self, group: asyncio.TaskGroup) -> None:
         while True:
+            self._took()
             self._due.clear()
             try:
                 await self._take(group)
-                self._lived()
             except Unavailable as error:
                 _log.warning("deliveries wait for the database", why=str(error))
                 await asyncio.sleep(_AGAIN_AFTER_S)
@@ -273,11 +274,14 @@ class Courier:
     async def _settle_all(self, settled: asyncio.Event) -> None:
         """Settle whatever has an outcome, until there is nothing left and ``settled`` is set."""
         while True:
+            self._settled()
             if not self._outcomes:
                 if settled.is_set():
                     return
                 self._stirred.clear()
-                await self._stirred.wait()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(POLL_S):
+                        await self._stirred.wait()
                 continue
             try:
                 await self._settle_batch()

@@ -3,6 +3,9 @@
 Whatever a request wants decided is committed to the inbox first; a turn follows at once in this
 process, or in any other that gets there first. The sweep finds whatever no job and no wake-up
 found: it is the reason that a crash costs seconds and never a page.
+
+A process has a role. "web" takes alerts in and decides what people do, at once, since they wait for
+the answer; "worker" decides everything else, and delivers; "all" does both.
 """
 
 from __future__ import annotations
@@ -15,10 +18,14 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+import tocsin
+from tocsin.base import faults
 from tocsin.core.inputs import AlertLapsed, SilencesChanged, TimerFired
 from tocsin.engine.courier import LEASE_S
 from tocsin.engine.instruments import Instruments
 from tocsin.engine.intake import Intake
+from tocsin.engine.line import Line
+from tocsin.engine.presence import Presence
 from tocsin.engine.timekeeper import Timekeeper
 from tocsin.engine.turn import (
     BATCH_MAX,
@@ -28,11 +35,15 @@ from tocsin.engine.turn import (
     desk_stream,
     incident_stream,
 )
+from tocsin.engine.watchdog import Watchdog
 from tocsin.store import (
     alerts,
     inbox,
+    incidents,
     jobs,
     live,
+    migrate,
+    processes,
     silences,
     streams,
     timers,
@@ -41,7 +52,8 @@ from tocsin.store.codec import decode
 from tocsin.store.database import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+    from typing import Literal
 
     from tocsin.base.clock import Clock
     from tocsin.core.inputs import IncidentDeclared, IncidentInput, Input
@@ -52,16 +64,27 @@ if TYPE_CHECKING:
     from tocsin.integrations.signals import Received
     from tocsin.store.database import Database
 
+    Role = Literal["all", "web", "worker"]
+
 _log = structlog.get_logger("tocsin.engine")
 
 POLL_S = 1.0
 # Everything taken in is announced, to us too; in a storm one look for many announcements will do.
 LOOK_AGAIN_S = 0.02
-SWEEP_S = 15.0
+# In a storm of more streams than one look sees, the rest is looked at in so many seconds.
+LOOK_ON_S = 0.1
+# Jobs make timers fire. One that has been due for so long has none, or its worker is frozen.
+OVERDUE_S = 1.0
+LAPSE_EVERY_S = 15.0
+PRUNE_EVERY_S = 60.0
+CALL_EVERY_S = 5.0
+LISTEN_LIMIT_S = 30.0
 STREAMS_AT_ONCE_MAX = 4
+STREAMS_LOOKED_AT = 500
 # A stream whose own state cannot be read is looked at again after this; the others go on.
 BROKEN_REST_S = 60.0
 ACT_WAIT_S_MAX = 10.0
+SWEEP_LIMIT_S = 30.0
 INBOX_KEPT_S = 3600
 # An alert lapses only when it was not re-sent for a full period and five minutes more; after our
 # own start the same time passes first, since nobody could reach us while we were down.
@@ -81,8 +104,22 @@ class Engine:
         tuning: Tuning,
         instruments: Instruments | None = None,
         intake_limits: IntakeLimits | None = None,
+        *,
+        role: Role = "all",
+        watchdog: Watchdog | None = None,
     ) -> None:
         """Take the parts; nothing runs yet."""
+        self.role = role
+        self.watchdog = watchdog or Watchdog(clock)
+        self.presence = Presence(
+            database,
+            self.watchdog,
+            role=role,
+            version=tocsin.__version__,
+            step=len(migrate.migrations()),
+            revision=lambda: book.current.policy.revision,
+        )
+        self.presence.on_entry(self._entered)
         self._database = database
         self._instruments = instruments or Instruments()
         self._courier = courier
@@ -91,30 +128,36 @@ class Engine:
         self._turns = Turns(database, book, directory, tuning)
         self._wake = asyncio.Event()
         self._look = asyncio.Event()
-        self._ready: dict[str, None] = {}
+        self._line = Line()
+        self._looked_after = ""
         self._busy: set[str] = set()
         self._limits: dict[str, int] = {}
         self._rests_until: dict[str, float] = {}
         self._timekeeper = Timekeeper(database, clock, self.wake, lease_s=LEASE_S)
+        self._lapsed_at = self._pruned_at = self._called_at = clock.elapsed()
 
     # -- What a request asks for -------------------------------------------------------------------
 
     async def receive(self, batch: Received) -> None:
         """Make signals durable; their turns follow by themselves."""
-        self.wake(await self._intake.receive(batch, self._clock.now()))
+        self.wake(await self._intake.receive(batch, self._clock.now()), batch.key)
 
     async def declare(self, service: str, declaration: IncidentDeclared) -> str:
         """Declare an incident for a service and return its id; it is open when this returns."""
         stream = desk_stream(service)
         await self._decide_now(stream, declaration)
-        async with self._database.reading() as connection:
-            desk = await streams.load(connection, stream)
-        assert desk is not None, "deciding the declaration made the stream"
-        assert desk.state is not None, "a declaration opens an incident or joins the open one"
-        incident = decode(desk.state, DeskHeader).incident
-        assert incident is not None
+        incident = await self._incident_of(service)
         await self._settle(incident_stream(incident), wait=True)
         return incident
+
+    async def _incident_of(self, service: str) -> str:
+        """Return the open incident of a service, or, where it was over by now, the last one."""
+        async with self._database.reading() as connection:
+            desk = await streams.load(connection, desk_stream(service))
+            header = decode(desk.state, DeskHeader) if desk and desk.state else DeskHeader()
+            last = header.incident or await incidents.last_of(connection, service)
+        assert last is not None, "a declaration opens an incident or joins the open one"
+        return last
 
     async def act(self, incident: str, input: IncidentInput) -> str:  # noqa: A002 - the domain's word
         """Decide a person's act on an incident; return "" or the sentence that refuses it."""
@@ -124,6 +167,7 @@ class Engine:
         """Store a silence; desks look at the alerts it concerns before this returns."""
         async with self._database.transaction() as connection:
             await silences.put(connection, silence)
+        faults.reach("silence.kept")
         await self._silences_turned()
 
     async def unsilence(self, id: str) -> bool:  # noqa: A002 - the domain's word
@@ -136,27 +180,53 @@ class Engine:
     # -- What runs by itself -----------------------------------------------------------------------
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Run turns, jobs and sweeps until ``stop`` is set."""
-        handlers: dict[str, Callable[[str], Awaitable[None]]] = {
-            "timer": self.fire,
-            "delivery": self._deliver,
-        }
+        """Do what this process is there for until ``stop`` is set; then leave within seconds."""
+        ended = asyncio.Event()
         async with asyncio.TaskGroup() as group:
-            group.create_task(jobs.run(self._database.direct, handlers, stop))
-            group.create_task(self._courier.run(stop))
-            group.create_task(self._work(stop))
-            group.create_task(self._sweep(stop))
-            group.create_task(self._intake.run(stop, self._clock, self.wake))
-            group.create_task(self._timekeeper.run(stop))
-            listening = group.create_task(self._listen())
-            await stop.wait()
-            self.wake()
-            listening.cancel()
+            # Others must see us until what we have in hand is done or handed over.
+            present = group.create_task(self.presence.run(ended))
+            group.create_task(self.watchdog.run(stop))
+            try:
+                async with asyncio.TaskGroup() as work:
+                    for each in self._loops(stop):
+                        work.create_task(each)
+                    listening = None
+                    if self.role != "web":
+                        listening = work.create_task(self._listen())
+                    await stop.wait()
+                    self.wake()
+                    if listening is not None:
+                        listening.cancel()
+            finally:
+                ended.set()
+            await asyncio.wait((present,))
+            await self.presence.leave()
 
-    def wake(self, names: Iterable[str] = ()) -> None:
-        """Say that streams have work; without names, look which have."""
-        woken = dict.fromkeys(names)
-        self._ready.update(woken)
+    def _loops(self, stop: asyncio.Event) -> list[Coroutine[None, None, None]]:
+        loops: list[Coroutine[None, None, None]] = [self._timekeeper.run(stop)]
+        if self.role != "worker":
+            loops.append(self._intake.run(stop, self._clock, self.wake))
+        if self.role != "web":
+            handlers: dict[str, Callable[[str], Awaitable[None]]] = {
+                "timer": self.fire,
+                "delivery": self._deliver,
+            }
+            self.presence.renews(self._courier.renew)
+            loops += [
+                jobs.run(self._database.direct, handlers, stop),
+                self._deliver_all(stop),
+                self._work(stop),
+                self._sweep(stop),
+            ]
+        return loops
+
+    def wake(self, names: Iterable[str] = (), sender: str = "") -> None:
+        """Say that streams have work, and on whose account; without names, look which have."""
+        woken = tuple(names)
+        if self.role == "web":
+            return  # Nobody here takes turns but for the people who wait; the others are told.
+        for name in woken:
+            self._line.add(name, sender)
         self._wake.set()
         if not woken:
             self._look.set()
@@ -169,17 +239,35 @@ class Engine:
             if due_at is None:
                 return
             await inbox.append(connection, [(stream, TimerFired(name, due_at))])
-        self._instruments.fired((self._clock.now() - due_at).total_seconds())
+            faults.reach("timer.taken")
+        faults.reach("timer.after_commit")
+        self._instruments.fired((self._timekeeper.now() - due_at).total_seconds())
         await self._settle(stream)
 
     async def _deliver(self, _: str) -> None:
         self._courier.wake()
+
+    async def _deliver_all(self, stop: asyncio.Event) -> None:
+        self._courier.on_life(
+            self.watchdog.watch("taking deliveries"), self.watchdog.watch("settling deliveries")
+        )
+        await self._courier.run(stop)
+        self.watchdog.release("taking deliveries")
+        self.watchdog.release("settling deliveries")
+
+    def _entered(self, process: int) -> None:
+        self._courier.process = process
+        self.watchdog.process = process
 
     # -- Turns -------------------------------------------------------------------------------------
 
     async def _decide_now(self, stream: str, received: Input) -> str:
         async with self._database.transaction() as connection:
             [number] = await inbox.append(connection, [(stream, received)])
+            if self.role == "web":
+                # What follows from it, others do.
+                await live.announce(connection, "inbox")
+        faults.reach("act.kept")
         try:
             async with asyncio.timeout(ACT_WAIT_S_MAX):
                 while True:
@@ -205,7 +293,7 @@ class Engine:
             outcome = await self._run_turn(name, wait=wait and name == stream)
             told += [other for other in outcome.woke if other not in told]
             if outcome.decided or name in self._limits:
-                self.wake([name])
+                self.wake([name], outcome.sender)
 
     async def _run_turn(self, stream: str, *, wait: bool = False) -> Outcome:
         rests_until = self._rests_until.get(stream)
@@ -225,7 +313,10 @@ class Engine:
             self._instruments.turn_failed(stream)
             await self._isolate(stream, taken, error)
             return Outcome()
-        self._rests_until.pop(stream, None)
+        if self._rests_until.pop(stream, None) is not None:
+            self.watchdog.mended(f"the stream {stream}")
+        if outcome.sends:
+            self._courier.wake()
         if outcome.decided:
             self._instruments.turned(stream, outcome.decided, perf_counter() - began)
         if stream in self._limits and outcome.decided:
@@ -236,8 +327,14 @@ class Engine:
 
     async def _isolate(self, stream: str, taken: Sequence[int], error: Exception) -> None:
         if not taken:
-            # No input is to blame: the stream cannot be read. Its inputs wait for a person.
+            # No input is to blame: the stream cannot be read. Its inputs wait for a person, and
+            # somebody must know it: escalations may wait among them.
             self._rests_until[stream] = self._clock.elapsed() + BROKEN_REST_S
+            self.watchdog.fault(
+                f"the stream {stream}",
+                f"it cannot be read ({type(error).__name__}), so what waits there is not decided,"
+                f" and no timer of it acts. It is tried again every {BROKEN_REST_S:.0f} s.",
+            )
             return
         self._limits[stream] = max(1, len(taken) // 2)
         if len(taken) == 1:
@@ -249,55 +346,75 @@ class Engine:
         """Run whatever waits until ``stop`` is set and somebody says ``wake``."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._look_for_work(stop))
-            for _ in range(STREAMS_AT_ONCE_MAX):
-                group.create_task(self._turn_after_turn(stop))
+            for number in range(1, STREAMS_AT_ONCE_MAX + 1):
+                group.create_task(self._turn_after_turn(stop, f"deciding ({number})"))
 
-    async def _turn_after_turn(self, stop: asyncio.Event) -> None:
-        """Run a turn of whatever stream has waited longest for one. Several of these run at once.
+    async def _turn_after_turn(self, stop: asyncio.Event, loop: str) -> None:
+        """Run a turn of whatever stream is next. Several of these run at once.
 
-        A stream that has more to decide goes to the end of the line, so that a storm at one desk
-        keeps neither its own incident nor other desks waiting.
+        A stream that has more to decide goes to the end of its sender's line, so that a storm at
+        one desk keeps neither its own incident nor other desks waiting.
         """
+        beat = self.watchdog.watch(loop)
         while not stop.is_set():
-            name = next((name for name in self._ready if name not in self._busy), None)
-            if name is None:
+            beat()
+            following = self._line.take(self._busy)
+            if following is None:
                 self._wake.clear()
-                await self._wake.wait()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(POLL_S):
+                        await self._wake.wait()
                 continue
-            del self._ready[name]
+            name, sender = following
             self._busy.add(name)
             try:
                 outcome = await self._run_turn(name)
             except Unavailable as error:
                 # Its inputs are in the inbox, where the next look finds them.
                 _log.warning("waiting for the database", why=str(error))
-                await asyncio.sleep(POLL_S)
+                await self._database.direct.rest(POLL_S)
                 continue
             finally:
                 self._busy.discard(name)
             if outcome.decided or name in self._limits:
-                self.wake([*outcome.woke, name])
+                self.wake([*outcome.woke, name], outcome.sender or sender)
+        self.watchdog.release(loop)
 
     async def _look_for_work(self, stop: asyncio.Event) -> None:
         """Look which streams have work: when asked, and every second in case nobody said so."""
+        beat = self.watchdog.watch("looking for work")
         while not stop.is_set():
+            beat()
             self._look.clear()
             try:
-                async with self._database.reading() as connection:
-                    names = await inbox.waiting_streams(connection)
-                if names:
-                    self.wake(names)
+                await self._look_once()
             except Unavailable as error:
                 _log.warning("waiting for the database", why=str(error))
             await asyncio.sleep(LOOK_AGAIN_S)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(POLL_S):
+                async with asyncio.timeout(LOOK_ON_S if self._looked_after else POLL_S):
                     await self._look.wait()
+        self.watchdog.release("looking for work")
+
+    async def _look_once(self) -> None:
+        async with self._database.reading() as connection:
+            found = await inbox.waiting_streams(connection, STREAMS_LOOKED_AT, self._looked_after)
+        for queue in found:
+            self._line.add(queue.stream, queue.sender, is_urgent=queue.is_urgent)
+        passed = [queue.stream for queue in found if queue.is_passed]
+        # Where there are more than one look sees, the next one goes on from here.
+        self._looked_after = max(passed) if len(passed) == STREAMS_LOOKED_AT else ""
+        if found:
+            self._wake.set()
 
     async def _listen(self) -> None:
         """Wake up when another process took in something."""
+        beat: Callable[[], None] = lambda: None  # noqa: E731 - until there is something to hear
+        if not self._database.direct.switches:
+            beat = self.watchdog.watch("listening", LISTEN_LIMIT_S)
         async with live.Listener(self._database.direct) as listener:
             async for topic in listener:
+                beat()
                 if topic == "":
                     self._intake.forget_all()
                 if topic in ("", "inbox"):
@@ -306,36 +423,87 @@ class Engine:
     # -- The auditor -------------------------------------------------------------------------------
 
     async def _sweep(self, stop: asyncio.Event) -> None:
-        """Find what no job found: due timers, stranded deliveries, lapsed alerts, ended silences."""
-        rounds = 0
+        """Find what no job found, and what only time brings. See ``audit``."""
+        beat = self.watchdog.watch("the sweep", SWEEP_LIMIT_S)
         while not stop.is_set():
+            beat()
             try:
-                await self._silences_turned()
-                if rounds % int(SWEEP_S / POLL_S) == 0:
-                    await self.audit()
+                await self.audit()
             except Unavailable as error:
                 # While the database was away nobody could tell us that an alert still fires.
                 self._timekeeper.absent()
                 _log.warning("sweep waits for the database", why=str(error))
-            rounds += 1
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(POLL_S):
                     await stop.wait()
+        self.watchdog.release("the sweep")
 
     async def audit(self) -> None:
-        """Do once what the sweep does: every timer that is due and has no live job fires now."""
-        async with self._database.reading() as connection:
-            due = await timers.due(connection)
-        for stream, name in due:
-            await self.fire(f"{stream}\n{name}")
-        if self._timekeeper.reached_for_s > LAPSE_GRACE_S:
-            await self._lapse()
+        """Do once what the sweep does.
+
+        Timers that are due and have no live job fire now; silences that began or ended reach their
+        desks; alerts that were not sent again lapse; what is old is pruned. Deliveries that
+        somebody left behind the courier finds by itself. Several processes may do this at once: each
+        takes what no other is taking. One step that fails keeps none of the others from being done.
+        """
+        for name, step in (
+            ("overdue timers", self._fire_overdue),
+            ("silences", self._silences_turned),
+            ("lapsed alerts", self._lapse),
+            ("pruning", self._prune),
+            ("calling", self._call),
+        ):
+            try:
+                await step()
+            except Unavailable:
+                raise
+            except Exception as error:  # noqa: BLE001 - the supervisor of the sweep: see above
+                _log.exception("a step of the sweep failed", step=name)
+                self.watchdog.fault(
+                    f"the sweep ({name})", f"it fails: {type(error).__name__}. See the log."
+                )
+            else:
+                self.watchdog.mended(f"the sweep ({name})")
+        faults.reach("sweep.audited")
+
+    async def _fire_overdue(self) -> None:
+        async with self._database.transaction() as connection:
+            overdue = await timers.take_overdue(connection, OVERDUE_S)
+            await inbox.append(
+                connection, [(stream, TimerFired(name, due)) for stream, name, due in overdue]
+            )
+        now = self._timekeeper.now()
+        for _, _, due_at in overdue:
+            self._instruments.fired((now - due_at).total_seconds())
+        if overdue:
+            self.wake(stream for stream, _, _ in overdue)
+
+    async def _call(self) -> None:
+        """Say something that all listeners must hear, so that a deaf one is found out."""
+        now = self._clock.elapsed()
+        if now - self._called_at < CALL_EVERY_S:
+            return
+        self._called_at = now
+        async with self._database.transaction() as connection:
+            await live.announce(connection, "beat")
+
+    async def _prune(self) -> None:
+        now = self._clock.elapsed()
+        if now - self._pruned_at < PRUNE_EVERY_S:
+            return
+        self._pruned_at = now
         async with self._database.transaction() as connection:
             await inbox.prune(connection, INBOX_KEPT_S)
-        self.wake()
+            await processes.prune(connection)
 
     async def _lapse(self) -> None:
+        now = self._clock.elapsed()
+        if now - self._lapsed_at < LAPSE_EVERY_S or self._reached_for_s() < LAPSE_GRACE_S:
+            return
+        self._lapsed_at = now
         async with self._database.transaction() as connection:
+            if not await streams.try_alone(connection, "lapsed alerts"):
+                return
             lapsed = await alerts.lapsed(connection, LAPSE_GRACE_S)
             told = [
                 (desk_stream(item.service), AlertLapsed(item.fingerprint, item.ends_at))
@@ -344,6 +512,16 @@ class Engine:
             await inbox.append(connection, told)
         self._intake.forget(item.fingerprint for item in lapsed)
         self.wake(stream for stream, _ in told)
+
+    def _reached_for_s(self) -> float:
+        """Return for how many seconds senders could reach us, or those who take in for us."""
+        reached_s = self._timekeeper.reached_for_s
+        if self.role != "worker":
+            return reached_s
+        doors = [row.started_at for row in self.presence.alive if row.role != "worker"]
+        if not doors:
+            return 0.0
+        return min(reached_s, (self._timekeeper.now() - min(doors)).total_seconds())
 
     async def _silences_turned(self) -> None:
         """Let desks look again at every firing alert that a changed silence concerns."""

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from tocsin.core.desk import decide_desk
+from tocsin.base import faults
+from tocsin.core.desk import judge_desk
 from tocsin.core.effects import SendNotice, SendPage, TellDesk, TellIncident
-from tocsin.core.events import DeskOpened
-from tocsin.core.evolve import alert_of, evolve, evolve_desk
-from tocsin.core.incident import decide, new_incident
+from tocsin.core.evolve import alert_of
+from tocsin.core.incident import judge, new_incident
 from tocsin.core.inputs import (
+    HUMAN_INPUTS,
     AlertLapsed,
     AlertTold,
     DeclarationTold,
@@ -45,7 +46,6 @@ from tocsin.store import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tocsin.core.decision import Decision
     from tocsin.core.effects import Effect
     from tocsin.core.events import Event
     from tocsin.core.inputs import DeskInput, IncidentInput, Input
@@ -76,10 +76,16 @@ class _Form(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct):
-    """What one turn did: how many inputs it decided, and which other streams now have work."""
+    """What one turn did: how many inputs it decided, and which other streams now have work.
+
+    ``sender`` is on whose account they have it, "" for people and ourselves. ``sends`` says that
+    something is to be delivered.
+    """
 
     decided: int = 0
     woke: tuple[str, ...] = ()
+    sender: str = ""
+    sends: bool = False
 
 
 def desk_stream(service: str) -> str:
@@ -133,6 +139,7 @@ class Turns:
                 directory=self._directory,
                 tuning=self._tuning,
                 silences=await silences.active(connection, at) if is_desk else (),
+                fresh_incident_id=_UNNUMBERED,
             )
             kind = _DeskTurn if is_desk else _IncidentTurn
             turn = kind(self._book, stream, surroundings, at)
@@ -143,13 +150,20 @@ class Turns:
             if taken is not None:
                 taken.extend(item.id for item in waiting)
             await turn.load(connection, [item.input for item in waiting])
+            faults.reach("turn.claimed")
             refusals: dict[int, str] = {}
             for item in waiting:
                 refusals[item.id] = await turn.decide(connection, item)
+            faults.reach("turn.decided")
             await turn.save(connection, claimed.seq)
-            await _perform(connection, stream, turn.effects)
-            await inbox.finish(connection, refusals, [w.id for w in waiting])
-            return Outcome(len(waiting), _woken(turn.effects))
+            sender = next((item.sender for item in waiting if item.sender), "")
+            sends = await _perform(connection, stream, turn.effects, sender)
+            acts = any(isinstance(item.input, HUMAN_INPUTS) for item in waiting)
+            await inbox.finish(connection, refusals, [w.id for w in waiting], acts=acts)
+            outcome = Outcome(len(waiting), _woken(turn.effects), sender, sends)
+            faults.reach("turn.before_commit")
+        faults.reach("turn.after_commit")
+        return outcome
 
 
 class _DeskTurn:
@@ -181,24 +195,22 @@ class _DeskTurn:
     async def decide(self, connection: Connection, item: Waiting) -> str:
         received: DeskInput = item.input  # type: ignore[assignment] # a desk stream takes no other
         self.state = replace(self.state, alerts=_those(self._alerts, _fingerprints(received)))
-        decision = self._decide(received, _UNNUMBERED)
-        if DeskOpened(_UNNUMBERED) in decision.events:
+        revision = self.book.current.policy.revision
+        decision, state = judge_desk(revision, self.state, received, self.surroundings, self.at)
+        if state.incident == _UNNUMBERED:
             # Deciding is pure, so a number is taken only where one is used: people see no gaps.
-            decision = self._decide(received, await incidents.next_id(connection))
+            fresh = await incidents.next_id(connection)
+            surroundings = replace(self.surroundings, fresh_incident_id=fresh)
+            decision, state = judge_desk(revision, self.state, received, surroundings, self.at)
+        self.state = state
         for event in decision.events:
-            self.state = evolve_desk(self.state, event)  # type: ignore[arg-type] # a desk emits only its own
             self.events.append((event, self.at))
             changed = alert_of(event)
             if changed is not None:
-                self._alerts[changed] = self.state.alerts[changed]
+                self._alerts[changed] = state.alerts[changed]
                 self._changed[changed] = None
         self.effects.extend(decision.effects)
         return decision.refusal
-
-    def _decide(self, received: DeskInput, fresh: str) -> Decision:
-        surroundings = replace(self.surroundings, fresh_incident_id=fresh)
-        revision = self.book.current.policy.revision
-        return decide_desk(revision, self.state, received, surroundings, self.at)
 
     async def save(self, connection: Connection, seq: int) -> None:
         if not self.events:
@@ -257,9 +269,8 @@ class _IncidentTurn:
         if not revision and isinstance(received, (AlertTold, DeclarationTold)):
             revision = received.revision
         policy = await self.book.fetch(connection, revision)
-        decision = decide(policy, self.state, received, self.surroundings, self.at)
+        decision, self.state = judge(policy, self.state, received, self.surroundings, self.at)
         for event in decision.events:
-            self.state = evolve(self.state, event, self.at)  # type: ignore[arg-type] # its own events
             self.events.append((event, self.at))
             changed = alert_of(event)
             if changed is not None:
@@ -303,7 +314,10 @@ def _those(alerts: Mapping[str, _Alert], fingerprints: Sequence[str]) -> dict[st
     return {name: alerts[name] for name in fingerprints if name in alerts}
 
 
-async def _perform(connection: Connection, stream: str, effects: Sequence[Effect]) -> None:
+async def _perform(
+    connection: Connection, stream: str, effects: Sequence[Effect], sender: str
+) -> bool:
+    """Write down what is to be done; say whether something is to be delivered."""
     told: list[tuple[str, Input]] = []
     sends: list[SendPage | SendNotice] = []
     for effect in effects:
@@ -315,9 +329,10 @@ async def _perform(connection: Connection, stream: str, effects: Sequence[Effect
             case SendPage() | SendNotice():
                 sends.append(effect)
     if told:
-        await inbox.append(connection, told)
+        await inbox.tell(connection, told, sender)
     if sends:
         await deliveries.add(connection, stream.removeprefix(INCIDENT), sends)
+    return bool(sends)
 
 
 def _woken(effects: Sequence[Effect]) -> tuple[str, ...]:

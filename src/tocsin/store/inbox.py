@@ -16,17 +16,36 @@ from tocsin.store.connection import Connection
 from tocsin.store.statements import statements
 
 _SQL = statements("inbox")
+_COLUMNS = ("stream", "priority", "body", "sender")
+# COPY needs a round trip more than INSERT, and less for each row.
+_COPIED_FROM = 100
 # SQLSTATE classes in which a value is at fault: data, integrity, limits, a trigger that objects.
 # Where the statement is at fault (42), every value would be, and none goes to quarantine for it.
 _FAULTS_OF_DATA = ("22", "23", "54", "P0")
 
 
 class Waiting(msgspec.Struct, frozen=True):
-    """One input that waits to be judged. ``received_at`` is by the database's clock."""
+    """One input that waits to be judged. ``received_at`` is by the database's clock.
+
+    ``sender`` is who caused it, "" for people and ourselves.
+    """
 
     id: int
     input: Input
     received_at: datetime
+    sender: str = ""
+
+
+class Queue(msgspec.Struct, frozen=True):
+    """A stream with inputs that wait: who sent the first of them, and whether a person did so.
+
+    ``is_passed`` is False where the look did not come past it in the order of the names.
+    """
+
+    stream: str
+    sender: str
+    is_urgent: bool
+    is_passed: bool
 
 
 class Arrival(msgspec.Struct, frozen=True):
@@ -57,6 +76,19 @@ async def append(c: Connection, items: Sequence[tuple[str, Input]], sender: str 
         codec.key(sender),
     )
     return sorted(row["id"] for row in rows)
+
+
+async def tell(c: Connection, items: Sequence[tuple[str, Input]], sender: str = "") -> None:
+    """Keep what streams tell each other, as ``append`` does; nobody asks for the ids."""
+    if len(items) < _COPIED_FROM:
+        await append(c, items, sender)
+        return
+    name = codec.key(sender)
+    records = (
+        (codec.key(stream), 0 if isinstance(given, HUMAN_INPUTS) else 1, codec.encode(given), name)
+        for stream, given in items
+    )
+    await c.copy_records_to_table("inbox", columns=_COLUMNS, records=records)
 
 
 def arrival(stream: str, received: SignalReceived) -> Arrival:
@@ -109,9 +141,13 @@ async def waiting_by_sender(c: Connection, limit: int) -> dict[str, int]:
     return {row["sender"]: row["waiting"] for row in rows}
 
 
-async def waiting_streams(c: Connection, limit: int = 100) -> list[str]:
-    """Return streams with inputs not judged yet: people's first, then the longest waiting."""
-    return [row["stream"] for row in await c.fetch(_SQL["waiting_streams"], limit)]
+async def waiting_streams(c: Connection, limit: int = 200, after: str = "") -> list[Queue]:
+    """Return streams with inputs not judged yet: people's first, then the longest waiting.
+
+    Of the others than people's only ``limit`` streams are looked at, those that follow ``after`` in
+    the order of their names: of ten thousand desks in a storm each is seen in its turn.
+    """
+    return [Queue(*row) for row in await c.fetch(_SQL["waiting_streams"], limit, codec.key(after))]
 
 
 async def take(c: Connection, stream: str, limit: int = 500) -> list[Waiting]:
@@ -129,7 +165,7 @@ async def take(c: Connection, stream: str, limit: int = 500) -> list[Waiting]:
         except msgspec.DecodeError as error:
             unread.append((row["id"], f"It could not be read: {error}."))
             continue
-        found.append(Waiting(row["id"], given, row["received_at"]))
+        found.append(Waiting(row["id"], given, row["received_at"], row["sender"]))
     if unread and not await _has_newer(c):
         for number, why in unread:
             await put_aside(c, number, why)
@@ -147,18 +183,21 @@ def _version(text: str) -> tuple[int, ...]:
     return tuple(int(n) for n in itertools.takewhile(str.isdigit, text.split(".")))
 
 
-async def finish(c: Connection, refusals: Mapping[int, str], done: Sequence[int]) -> None:
+async def finish(
+    c: Connection, refusals: Mapping[int, str], done: Sequence[int], *, acts: bool = True
+) -> None:
     """Note that inputs were judged: ``done`` holds their ids, ``refusals`` the sentences for some.
 
-    Signals are deleted. What people did stays, with its refusal or "", until ``prune``.
+    Signals are deleted. What people did stays, with its refusal or "", until ``prune``. With
+    ``acts`` false the caller knows that there is no person's act among them.
     """
     ids = sorted({*done, *refusals})
     if not ids:
         return
     await c.execute(_SQL["finish_signals"], ids)
-    await c.execute(
-        _SQL["finish_humans"], ids, list(refusals), [codec.text(said) for said in refusals.values()]
-    )
+    if acts:
+        said = [codec.text(sentence) for sentence in refusals.values()]
+        await c.execute(_SQL["finish_humans"], ids, list(refusals), said)
 
 
 async def outcome(c: Connection, id: int) -> str | None:  # noqa: A002 - the contract's word

@@ -63,6 +63,12 @@ async def find(
     return [_state(row["state"]) for row in rows]
 
 
+async def last_of(c: Connection, service: str) -> str | None:
+    """Return the id of the incident of a service that was opened last; None if it never had one."""
+    found = await c.fetchval(_SQL["last_of"], codec.key(service))
+    return None if found is None else str(found)
+
+
 async def ended(c: Connection, since: datetime, *, limit: int = 100) -> list[IncidentState]:
     """Return the incidents that are over and changed since then, the last changed first."""
     rows = await c.fetch(_SQL["ended"], codec.moment(since), limit)

@@ -38,6 +38,11 @@ async def claim(c: Connection, stream: str, *, wait: bool = False) -> Claimed | 
     return None if row is None else _claimed(row)
 
 
+async def try_alone(c: Connection, what: str) -> bool:
+    """Say whether nobody else does this now; then nobody will until the transaction ends."""
+    return await c.fetchval(_SQL["try_alone"], what) is True
+
+
 async def save(c: Connection, stream: str, seq: int, state: bytes) -> None:
     """Keep the state of a claimed stream, and the number of the last event it contains."""
     await c.execute(_SQL["save"], codec.key(stream), seq, state)

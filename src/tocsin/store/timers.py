@@ -31,6 +31,14 @@ async def take_due(c: Connection, stream: str, name: str) -> datetime | None:
     return cast("datetime | None", taken)
 
 
+async def take_overdue(
+    c: Connection, older_than_s: float, limit: int = 500
+) -> list[tuple[str, str, datetime]]:
+    """Take off (stream, name, when due) what has been due for so long: its job is lost or slow."""
+    rows = await c.fetch(_SQL["take_overdue"], older_than_s, limit)
+    return [(row["stream"], row["name"], row["due_at"]) for row in rows]
+
+
 async def due(c: Connection, limit: int = 500) -> list[tuple[str, str]]:
     """Return (stream, name) of timers whose time has come, the longest overdue first."""
     return [(row["stream"], row["name"]) for row in await c.fetch(_SQL["due"], limit)]

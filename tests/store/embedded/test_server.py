@@ -59,7 +59,7 @@ async def _waiting(database: Database) -> list[str] | None:
     """Return the streams that wait, or None while the database is starting up."""
     try:
         async with database.reading() as c:
-            return await inbox.waiting_streams(c)
+            return [queue.stream for queue in await inbox.waiting_streams(c)]
     except Unavailable:
         return None
 

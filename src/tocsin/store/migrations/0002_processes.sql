@@ -20,3 +20,6 @@ ALTER TABLE deliveries ADD COLUMN lane text COLLATE "C" NOT NULL GENERATED ALWAY
 -- Channel by channel, pages before notices, the longest due first.
 DROP INDEX deliveries_pending;
 CREATE INDEX deliveries_pending ON deliveries (lane, kind DESC, due_at) WHERE state = 'pending';
+
+-- What people did, found at once in whatever storm.
+CREATE INDEX inbox_urgent ON inbox (stream) WHERE done_at IS NULL AND priority <= 0;

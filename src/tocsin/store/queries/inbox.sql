@@ -35,32 +35,38 @@ GROUP BY w.sender;
 
 -- name: waiting_streams
 -- about: Streams with inputs not judged yet: those with a person's first, then the longest waiting.
--- One step of the index per stream, however long the queue of one stream is.
-WITH RECURSIVE waiting (stream) AS (
-    (SELECT stream FROM inbox WHERE done_at IS NULL ORDER BY stream LIMIT 1)
+-- One step of the index per stream, however long the queue of one stream is, and no more than so
+-- many steps, however many streams there are.
+WITH RECURSIVE passed (stream, steps) AS (
+    (SELECT stream, 1 FROM inbox WHERE done_at IS NULL AND stream > $2 ORDER BY stream LIMIT 1)
     UNION ALL
     SELECT (
         SELECT i.stream FROM inbox i
-        WHERE i.done_at IS NULL AND i.stream > w.stream
+        WHERE i.done_at IS NULL AND i.stream > p.stream
         ORDER BY i.stream LIMIT 1
-    )
-    FROM waiting w
-    WHERE w.stream IS NOT NULL
+    ), p.steps + 1
+    FROM passed p
+    WHERE p.stream IS NOT NULL AND p.steps < $1
+), urgent AS (
+    SELECT stream FROM inbox WHERE done_at IS NULL AND priority <= 0 LIMIT $1
+), named AS (
+    SELECT stream, true AS is_passed FROM passed WHERE stream IS NOT NULL
+    UNION
+    SELECT u.stream, false FROM urgent u
+    WHERE NOT EXISTS (SELECT FROM passed p WHERE p.stream = u.stream)
 )
-SELECT w.stream
-FROM waiting w
+SELECT n.stream, head.sender, head.priority <= 0 AS is_urgent, n.is_passed
+FROM named n
 CROSS JOIN LATERAL (
-    SELECT i.priority, i.id FROM inbox i
-    WHERE i.done_at IS NULL AND i.stream = w.stream
+    SELECT i.priority, i.id, i.sender FROM inbox i
+    WHERE i.done_at IS NULL AND i.stream = n.stream
     ORDER BY i.priority, i.id LIMIT 1
 ) head
-WHERE w.stream IS NOT NULL
-ORDER BY head.priority, head.id
-LIMIT $1;
+ORDER BY head.priority, head.id;
 
 -- name: take
 -- about: The next inputs of one stream, people's first, then in the order they came.
-SELECT id, body, received_at FROM inbox
+SELECT id, body, received_at, sender FROM inbox
 WHERE done_at IS NULL AND stream = $1
 ORDER BY priority, id
 LIMIT $2;

@@ -15,6 +15,10 @@ ON CONFLICT (id) DO UPDATE SET
 -- about: One incident.
 SELECT state FROM incidents WHERE id = $1;
 
+-- name: last_of
+-- about: The incident of a service that was opened last.
+SELECT id FROM incidents WHERE service = $1 ORDER BY opened_at DESC NULLS LAST LIMIT 1;
+
 -- name: find
 -- about: Incidents that fit: the open ones first, the worst first, then the newest. An empty condition fits all.
 SELECT state FROM incidents

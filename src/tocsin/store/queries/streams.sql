@@ -10,6 +10,10 @@ SELECT seq, state FROM streams WHERE stream = $1 FOR UPDATE;
 -- about: Among those who want to create the same stream at once, one goes on.
 SELECT pg_try_advisory_xact_lock(hashtextextended($1, 1));
 
+-- name: try_alone
+-- about: Among those who want to do the same thing at once, one does it.
+SELECT pg_try_advisory_xact_lock(hashtextextended($1, 2));
+
 -- name: create
 -- about: The row of a stream that had none. Its creator holds it until the end of the transaction.
 INSERT INTO streams (stream) VALUES ($1) ON CONFLICT (stream) DO NOTHING;

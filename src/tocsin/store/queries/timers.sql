@@ -17,6 +17,19 @@ SELECT name, greatest(due_at - now(), interval '0') AS after FROM written;
 -- about: Take a timer off if its time has come by the database's clock. Only one can.
 DELETE FROM timers WHERE stream = $1 AND name = $2 AND due_at <= now() RETURNING due_at;
 
+-- name: take_overdue
+-- about: Take off timers that nobody took in time. What another transaction is taking is left to it.
+DELETE FROM timers t
+USING (
+    SELECT stream, name FROM timers
+    WHERE due_at <= now() - make_interval(secs => $1::double precision)
+    ORDER BY due_at
+    LIMIT $2
+    FOR UPDATE SKIP LOCKED
+) o
+WHERE t.stream = o.stream AND t.name = o.name
+RETURNING t.stream, t.name, t.due_at;
+
 -- name: due
 -- about: Timers whose time has come, the longest overdue first.
 SELECT stream, name FROM timers WHERE due_at <= now() ORDER BY due_at LIMIT $1;
