@@ -88,6 +88,9 @@ class NoCourier:
     async def deliver(self, delivery: str) -> None:
         raise AssertionError(f"{delivery} should not exist")
 
+    def wake(self) -> None:
+        """Have nothing to do."""
+
 
 @dataclass
 class Site:

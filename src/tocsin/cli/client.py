@@ -6,49 +6,26 @@ characters and markup in titles and notes stay visible characters.
 
 from __future__ import annotations
 
-import json
-import re
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
-from urllib.parse import quote, urlsplit
+from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from tocsin.cli.remote import (
+    DEFAULT_SERVER,
+    Format,
+    Remote,
+    Server,
+    Shown,
+    Token,
+    plain,
+    print_json,
+    print_table,
+    when,
+    without_controls,
+)
 
-    import httpx2
-
-DEFAULT_SERVER: Final = "http://127.0.0.1:8642"
-TOKEN_FILE: Final = Path("tocsin-data/admin.token")
-_ANSWERS_WITHIN_S: Final = 30.0
-_WIDTH_WITHOUT_TERMINAL: Final = 160
-# The API names its own address; who sits at a terminal has a command for it.
-_AT_A_TERMINAL: Final = ("GET /api/v1/incidents", "`tocsin incidents`")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
-
-
-class Format(StrEnum):
-    """How an answer is printed."""
-
-    TABLE = "table"
-    JSON = "json"
-
-
-Server = Annotated[
-    str, typer.Option("--server", envvar="TOCSIN_SERVER", help="Address of the running Tocsin.")
-]
-Token = Annotated[
-    str,
-    typer.Option(
-        "--token",
-        envvar="TOCSIN_TOKEN",
-        show_default=False,
-        help=f"Token of the server. Without one, {TOKEN_FILE} is read if it exists.",
-    ),
-]
-Shown = Annotated[Format, typer.Option("--format", help="Tables for people, JSON for programs.")]
 Id = Annotated[str, typer.Argument(metavar="ID", help='An incident, such as "INC-7" or just "7".')]
 
 
@@ -77,9 +54,9 @@ def incidents(
     """List incidents: open first, worst first."""
     query = [("phase", word) for word in phase or ()]
     query += [(k, v) for k, v in (("severity", severity), ("service", service)) if v]
-    answer = _Remote(server, token).get("incidents", query)
+    answer = Remote(server, token).get("incidents", query)
     if shown is Format.JSON:
-        _print_json(answer)
+        print_json(answer)
         return
     rows = [
         (
@@ -87,13 +64,13 @@ def incidents(
             each["severity"] or "-",
             each["phase"],
             each["service"],
-            _when(each["opened_at"]),
+            when(each["opened_at"]),
             each["title"],
         )
         for each in answer["incidents"]
     ]
     if rows:
-        _print_table(("ID", "SEVERITY", "PHASE", "SERVICE", "OPENED", "TITLE"), rows)
+        print_table(("ID", "SEVERITY", "PHASE", "SERVICE", "OPENED", "TITLE"), rows)
     else:
         typer.echo("No incidents.")
 
@@ -105,25 +82,25 @@ def show(
     shown: Shown = Format.TABLE,
 ) -> None:
     """Show one incident: why it has its severity, who was paged, what will happen next."""
-    remote = _Remote(server, token)
+    remote = Remote(server, token)
     answer = remote.get(_path(incident))
     if shown is Format.JSON:
-        _print_json(answer)
+        print_json(answer)
         return
     upcoming = remote.get(_path(incident, "upcoming"))["upcoming"]
     for line in _about(answer):
         typer.echo(line)
     if answer["pages"]:
         typer.echo()
-        _print_table(
+        print_table(
             ("WHO", "ROLE", "ASKED", "DELIVERED", "ACKNOWLEDGED", "BY"),
             [
                 (
                     page["name"],
                     page["role"],
-                    _when(page["asked_at"]),
-                    "unreachable" if page["unreachable"] else _when(page["delivered_at"]),
-                    _when(page["acknowledged_at"]),
+                    when(page["asked_at"]),
+                    "unreachable" if page["unreachable"] else when(page["delivered_at"]),
+                    when(page["acknowledged_at"]),
                     _cited(page),
                 )
                 for page in answer["pages"]
@@ -131,11 +108,11 @@ def show(
         )
     if upcoming:
         typer.echo()
-        _print_table(
+        print_table(
             ("NEXT", "WHAT", "BY"),
             [
                 (
-                    _when(each["due_at"]),
+                    when(each["due_at"]),
                     each["sentence"]
                     + (f" ({_within(each['waits_for'])})" if each["waits_for"] else ""),
                     _cited(each),
@@ -159,7 +136,7 @@ def declare(
     """Declare an incident."""
     body: dict[str, object] = {"title": title, "security_breach": security_breach}
     body |= {k: v for k, v in (("severity", severity), ("service", service)) if v}
-    _print_incident(_Remote(server, token).post("incidents", body), shown)
+    _print_incident(Remote(server, token).post("incidents", body), shown)
 
 
 def ack(
@@ -237,15 +214,15 @@ def timeline(
     shown: Shown = Format.TABLE,
 ) -> None:
     """Tell what happened, oldest first, with the runbook lines that decided it."""
-    answer = _Remote(server, token).get(_path(incident, "timeline"))
+    answer = Remote(server, token).get(_path(incident, "timeline"))
     if shown is Format.JSON:
-        _print_json(answer)
+        print_json(answer)
         return
-    _print_table(
+    print_table(
         ("AT", "WHAT", "BY"),
         [
             (
-                _when(entry["at"]),
+                when(entry["at"]),
                 entry["text"] + (f": {entry['words']}" if entry["words"] else ""),
                 entry["who"] or _cited(entry),
             )
@@ -261,11 +238,11 @@ def postmortem(
     shown: Shown = Format.TABLE,
 ) -> None:
     """Print the post-mortem as drafted now, in Markdown."""
-    answer = _Remote(server, token).get(_path(incident, "postmortem"))
+    answer = Remote(server, token).get(_path(incident, "postmortem"))
     if shown is Format.JSON:
-        _print_json(answer)
+        print_json(answer)
     else:
-        typer.echo(_CONTROL.sub("", answer["markdown"]).rstrip("\n"))
+        typer.echo(without_controls(answer["markdown"]).rstrip("\n"))
 
 
 def deliveries(
@@ -278,12 +255,12 @@ def deliveries(
 ) -> None:
     """List the pages and notices that were sent, newest first, with what the channel answered."""
     query = [("incident", _name(incident))] if incident else []
-    remote = _Remote(server, token)
+    remote = Remote(server, token)
     answer = remote.get("deliveries", query)
     if incident and not answer["deliveries"]:
         remote.get(_path(incident))  # "Nothing" would hide that there is no such incident.
     if shown is Format.JSON:
-        _print_json(answer)
+        print_json(answer)
         return
     rows = [
         (
@@ -293,12 +270,12 @@ def deliveries(
             each["state"],
             str(each["attempts"]),
             each["detail"] or "-",
-            _when(each["updated_at"]),
+            when(each["updated_at"]),
         )
         for each in answer["deliveries"]
     ]
     if rows:
-        _print_table(("ID", "TO", "BY", "STATE", "ATTEMPTS", "DETAIL", "WHEN"), rows)
+        print_table(("ID", "TO", "BY", "STATE", "ATTEMPTS", "DETAIL", "WHEN"), rows)
     else:
         typer.echo("Nothing was sent.")
 
@@ -308,120 +285,22 @@ def login(
     token: Token = "",
     shown: Shown = Format.TABLE,
 ) -> None:
-    """Print a link that signs one browser in, once. Needs the admin token."""
-    answer = _Remote(server, token).post("sign-in-links", {})
+    """Print a link like the one that serve prints: whoever opens it is an admin, once."""
+    answer = Remote(server, token).post("sign-in-links", {})
     if shown is Format.JSON:
-        _print_json(answer)
+        print_json(answer)
         return
-    typer.echo(_plain(answer["url"]))
-    typer.echo(f"It signs one browser in, once, until {_when(answer['expires_at'])}.", err=True)
+    typer.echo(plain(answer["url"]))
+    typer.echo(f"It signs one browser in, once, until {when(answer['expires_at'])}.", err=True)
 
 
-# -- Talking to the server -------------------------------------------------------------------------
-
-
-class _Remote:
-    """A server and the token to use there. Whatever fails ends the program with one line."""
-
-    def __init__(self, server: str, token: str) -> None:
-        self._server = server.rstrip("/")
-        try:
-            parts = urlsplit(self._server)
-            usable = parts.scheme in ("http", "https") and bool(parts.hostname)
-            port_is_known = parts.port is None or parts.port > 0
-        except ValueError:
-            usable = port_is_known = False
-        if not (usable and port_is_known):
-            _fail(f"--server {server} is not an address such as {DEFAULT_SERVER}.", code=2)
-        self._is_local = parts.hostname in ("127.0.0.1", "localhost", "::1")
-        self._token, self._origin = _find_token(token)
-
-    def get(self, path: str, query: Sequence[tuple[str, str]] = ()) -> Any:
-        """Return the decoded answer of a GET under ``/api/v1/``."""
-        return self._ask("GET", path, query, None)
-
-    def post(self, path: str, body: dict[str, object]) -> Any:
-        """Return the decoded answer of a POST under ``/api/v1/``."""
-        return self._ask("POST", path, (), body)
-
-    def _ask(
-        self,
-        method: str,
-        path: str,
-        query: Sequence[tuple[str, str]],
-        body: dict[str, object] | None,
-    ) -> Any:
-        import httpx2
-
-        try:
-            # A proxy of the environment is for the world outside, not for this machine.
-            with httpx2.Client(timeout=_ANSWERS_WITHIN_S, trust_env=not self._is_local) as client:
-                response = client.request(
-                    method,
-                    f"{self._server}/api/v1/{path}",
-                    params=list(query),
-                    json=body,
-                    headers={
-                        "Authorization": f"Bearer {self._token}",
-                        "Accept": "application/json",
-                    },
-                )
-        except httpx2.ConnectError:
-            _fail(
-                f"Nothing answers at {self._server}."
-                " Start Tocsin there with `tocsin serve --runbook PATH`, or name it with --server."
-            )
-        except httpx2.TimeoutException:
-            _fail(f"{self._server} did not answer within {_ANSWERS_WITHIN_S:.0f} s.")
-        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            _fail(f"Talking to {self._server} failed: {error}")
-        return self._understand(response)
-
-    def _understand(self, response: httpx2.Response) -> Any:
-        try:
-            answer = response.json()
-        except ValueError:
-            answer = None
-        if response.status_code == 401:
-            _fail(f"{self._server} does not know the token from {self._origin}.")
-        if not response.is_success:
-            said = answer.get("error") if isinstance(answer, dict) else None
-            if not isinstance(said, dict):
-                _fail(f"{self._server} answered {response.status_code}, not as Tocsin would.")
-            hint = str(said.get("hint") or "").replace(*_AT_A_TERMINAL)
-            sentences = (str(said.get("message") or ""), hint)
-            _fail(" ".join(sentence for sentence in sentences if sentence))
-        if not isinstance(answer, dict):
-            _fail(f"{self._server} answers, but it is not Tocsin.")
-        return answer
-
-
-def _find_token(given: str) -> tuple[str, str]:
-    """Return the token and, for messages, where it came from."""
-    if given:
-        return _sendable(given.strip(), "--token or TOCSIN_TOKEN")
-    try:
-        return _sendable(TOKEN_FILE.read_text("utf-8").strip(), str(TOKEN_FILE))
-    except FileNotFoundError:
-        _fail(
-            f"There is no token: give --token, set TOCSIN_TOKEN, or run where {TOKEN_FILE} lies.",
-            code=2,
-        )
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        _fail(f"The token in {TOKEN_FILE} cannot be read: {reason}.", code=2)
-
-
-def _sendable(token: str, origin: str) -> tuple[str, str]:
-    if not token or not token.isascii() or not token.isprintable():
-        _fail(f"The token from {origin} is empty or not plain text.", code=2)
-    return token, origin
+# -- Shared steps ----------------------------------------------------------------------------------
 
 
 def _act(
     incident: str, act: str, body: dict[str, object], server: str, token: str, shown: Format
 ) -> None:
-    _print_incident(_Remote(server, token).post(_path(incident, act), body), shown)
+    _print_incident(Remote(server, token).post(_path(incident, act), body), shown)
 
 
 def _path(incident: str, part: str = "") -> str:
@@ -440,10 +319,10 @@ def _name(incident: str) -> str:
 
 def _print_incident(answer: dict[str, Any], shown: Format) -> None:
     if shown is Format.JSON:
-        _print_json(answer)
+        print_json(answer)
         return
     if "phase" not in answer:
-        typer.echo(f"{_plain(answer['id'])} is declared.")
+        typer.echo(f"{plain(answer['id'])} is declared.")
         return
     for line in _about(answer):
         typer.echo(line)
@@ -456,53 +335,22 @@ def _about(incident: dict[str, Any]) -> list[str]:
         words = ", ".join(because["words"]) if because["because"] != "label" else ""
         lines.append(because["sentence"] + (f" Matched {words}." if words else ""))
     state = [incident["phase"], f"service {incident['service']}"]
-    state.append(f"opened {_when(incident['opened_at'])}")
+    state.append(f"opened {when(incident['opened_at'])}")
     counts = incident["alert_counts"]
     if counts["total"]:
         state.append(f"{counts['firing']} of {counts['total']} alerts firing")
     lines.append(", ".join(state))
     if incident["acknowledged_at"]:
         lines.append(
-            f"acknowledged {_when(incident['acknowledged_at'])} by {incident['acknowledged_by']}"
+            f"acknowledged {when(incident['acknowledged_at'])} by {incident['acknowledged_by']}"
         )
     if incident["resolved_at"]:
-        lines.append(f"resolved {_when(incident['resolved_at'])}")
+        lines.append(f"resolved {when(incident['resolved_at'])}")
     if incident["play"]:
         lines.append(f"scenario: {incident['play']}")
     if incident["holds"]:
         lines.append(f"escalation waits: {', '.join(incident['holds'])}")
-    return [_plain(line) for line in lines]
-
-
-def _print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = Console(markup=False, highlight=False)
-    if not console.is_terminal:
-        console = Console(markup=False, highlight=False, width=_WIDTH_WITHOUT_TERMINAL)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for place, head in enumerate(heads):
-        table.add_column(head, no_wrap=place == 0, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(_plain(cell)) for cell in row))
-    console.print(table)
-
-
-def _print_json(answer: object) -> None:
-    typer.echo(json.dumps(answer, indent=2))
-
-
-def _plain(text: str) -> str:
-    return _CONTROL.sub("\ufffd", text.replace("\n", " "))
-
-
-def _when(instant: str | None) -> str:
-    """Return an instant of the API to the second: "2026-03-01 02:11:00Z"."""
-    if not instant:
-        return "-"
-    return instant[:19].replace("T", " ") + "Z"
+    return [plain(line) for line in lines]
 
 
 def _within(sentence: str) -> str:
@@ -519,8 +367,3 @@ def _by(contact: str, to: str) -> str:
 def _cited(entry: dict[str, Any]) -> str:
     """Return the runbook line as ``name:line``: a whole path would leave a table no room."""
     return f"{Path(entry['file']).name}:{entry['line']}" if entry["line"] is not None else ""
-
-
-def _fail(message: str, *, code: int = 1) -> NoReturn:
-    typer.echo(f"tocsin: {_plain(message)}", err=True)
-    raise typer.Exit(code)

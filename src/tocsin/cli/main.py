@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from tocsin import __version__
-from tocsin.cli import client, documents, serving
+from tocsin.cli import client, documents, people, serving
 
 app = typer.Typer(
     name="tocsin",
@@ -41,6 +41,7 @@ def _tocsin(
 serving.register(app)
 documents.register(app, serving.settings_beside)
 client.register(app)
+people.register(app)
 
 
 def run() -> None:

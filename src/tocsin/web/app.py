@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 
 from tocsin.engine.room import Full
 from tocsin.store.database import Unavailable
-from tocsin.web import alertmanager, api, door, health, openapi, shapes
+from tocsin.web import alertmanager, api, door, health, openapi, people, shapes
 from tocsin.web.admission import come_again
 from tocsin.web.bodies import BODY_BYTES_MAX, Json
 from tocsin.web.errors import Problem
@@ -59,6 +59,7 @@ def create_app(context: Context) -> FastAPI:
         app.include_router(alertmanager.router, prefix=prefix, include_in_schema=not prefix)
         app.include_router(health.probes, prefix=prefix, include_in_schema=not prefix)
     app.include_router(api.router)
+    app.include_router(people.router)
     app.include_router(health.router)
     app.include_router(pages.router)
     app.include_router(about)

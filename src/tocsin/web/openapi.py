@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tocsin.web import shapes
+from tocsin.web import access_shapes, shapes
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -93,7 +93,12 @@ def describe(app: FastAPI) -> dict[str, Any]:
     """Return the OpenAPI document of an application, with the shapes its routes refer to."""
     document = app.openapi()
     _forget_frameworks_refusal(document)
-    named = [s for s in vars(shapes).values() if isinstance(s, type) and s.__module__ == _SHAPES]
+    named = [
+        shape
+        for room in (shapes, access_shapes)
+        for shape in vars(room).values()
+        if isinstance(shape, type) and shape.__module__ == room.__name__
+    ]
     _, components = msgspec.json.schema_components(named, ref_template=_REF)
     found = document.setdefault("components", {})
     found["schemas"] = {**found.get("schemas", {}), **components}
@@ -113,7 +118,6 @@ def _forget_frameworks_refusal(document: dict[str, Any]) -> None:
 
 
 _FRAMEWORKS_REFUSAL = "HTTPValidationError"
-_SHAPES = shapes.__name__
 
 
 def _ref(shape: type) -> dict[str, str]:

@@ -80,6 +80,9 @@ class NoCourier:
         """Send nothing until the end."""
         await stop.wait()
 
+    def wake(self) -> None:
+        """Have nothing to do."""
+
 
 @dataclass
 class Gallery:
