@@ -10,6 +10,7 @@ from tests.proof.places import (
     now_s,
     pause,
     query,
+    say,
     wait_for,
     workplace,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "now_s",
     "pause",
     "query",
+    "say",
     "send",
     "wait_for",
     "workplace",

@@ -32,10 +32,10 @@ def workplace(proof: str, *, keep: bool = False) -> Iterator[Path]:
     try:
         yield folder
     except BaseException:
-        print(f"The files of this run are kept in {folder}", flush=True)  # noqa: T201
+        say(f"The files of this run are kept in {folder}")
         raise
     if keep:
-        print(f"The files of this run are kept in {folder}", flush=True)  # noqa: T201
+        say(f"The files of this run are kept in {folder}")
     else:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -43,6 +43,11 @@ def workplace(proof: str, *, keep: bool = False) -> Iterator[Path]:
 def now_s() -> float:
     """The wall clock, as every process of the machine sees it: UNIX seconds."""
     return time.time()  # noqa: TID251 - the world's own time is what a proof measures by
+
+
+def say(*lines: str) -> None:
+    """Tell whoever watches the proof, at once."""
+    print(*lines, sep="\n", flush=True)  # noqa: T201 - it is a command
 
 
 def pause(seconds: float) -> None:

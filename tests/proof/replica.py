@@ -110,6 +110,7 @@ class Replica:
         self.port = free_port()
         self.starts = 0
         self._said_before = 0
+        self._served = False
         self._process: subprocess.Popen[bytes] | None = None
         self._api: httpx2.Client | None = None
 
@@ -184,6 +185,7 @@ class Replica:
         self.close()
         self.log.touch()
         self._said_before = self.log.stat().st_size
+        self._served = False
         inherited = {k: v for k, v in os.environ.items() if k != "DATABASE_URL"}  # noqa: TID251
         environment = {**inherited, **self.environment}
         if self.database_url:
@@ -217,7 +219,7 @@ class Replica:
         """Return when it has said that it serves; raises Trouble with its words otherwise."""
 
         def ready() -> bool:
-            said = bool(re.search(r"serves .* at http://", self.output))
+            said = self.is_ready()
             if not said and self.pid is None:
                 raise Trouble(
                     f"{self.name} ended with {self.status} before it served: "
@@ -229,7 +231,11 @@ class Replica:
 
     def is_ready(self) -> bool:
         """Say whether it runs and has said that it serves since its last start."""
-        return self.pid is not None and bool(re.search(r"serves .* at http://", self.output))
+        if self.pid is None:
+            return False
+        if not self._served:
+            self._served = bool(re.search(r"serves .* at http://", self.output))
+        return self._served
 
     def kill(self, *, database: bool = False) -> None:
         """End it as a power cut would; with ``database``, its PostgreSQL first, children and all."""
