@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from tocsin import __version__
-from tocsin.cli import client, documents, people, serving
+from tocsin.cli import client, contacts, doctor, documents, people, serving
 
 app = typer.Typer(
     name="tocsin",
@@ -42,6 +42,8 @@ serving.register(app)
 documents.register(app, serving.settings_beside)
 client.register(app)
 people.register(app)
+contacts.register(app)
+doctor.register(app)
 
 
 def run() -> None:

@@ -24,6 +24,7 @@ class Topic(StrEnum):
     REOPENED = "reopened"
     RESOLVED = "resolved"
     NOTICE = "notice"
+    TEST = "test"
 
 
 class Message(msgspec.Struct, frozen=True):

@@ -81,7 +81,7 @@ def _opening(message: Message) -> str:
             return f"{level}:" if level else "Page:"
         case Topic.REGRADED:
             return f"Now {level}:" if level else "Regraded:"
-        case Topic.OPENED | Topic.REOPENED | Topic.NOTICE:
+        case Topic.OPENED | Topic.REOPENED | Topic.NOTICE | Topic.TEST:
             return f"{level} {message.topic}:".strip()
 
 

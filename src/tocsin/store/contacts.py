@@ -65,3 +65,26 @@ async def known(c: Connection) -> dict[str, ContactRow]:
         )
         for row in rows
     }
+
+
+class Trial(msgspec.Struct, frozen=True):
+    """How one test message stands: ``state`` is "pending", "delivered" or "failed"."""
+
+    id: str
+    contact: str
+    state: str
+    attempts: int
+    detail: str
+    created_at: datetime
+    updated_at: datetime
+
+
+async def trials(c: Connection, ids: Sequence[str]) -> list[Trial]:
+    """Return how these test messages stand, in the order in which they were asked for."""
+    rows = await c.fetch(_SQL["trials"], [codec.key(each) for each in ids])
+    return [Trial(**{name: row[name] for name in Trial.__struct_fields__}) for row in rows]
+
+
+async def on_trial(c: Connection) -> set[str]:
+    """Return the contacts to which a test message is on its way."""
+    return {row["contact"] for row in await c.fetch(_SQL["on_trial"])}

@@ -9,15 +9,18 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
 import msgspec
 
 from tocsin.store.connection import Connection
 from tocsin.store.statements import statements
+from tocsin.store.unavailable import Unavailable, translated
 
 if TYPE_CHECKING:
     from tocsin.store.database import Database
 
 COUNTED_MAX = 50_000
+_LOOK_S_MAX = 5.0
 SENDERS_MAX = 200
 ALIVE_S = 8.0
 """A process that has not shown life for so long is dead to the others."""
@@ -46,6 +49,7 @@ class ProcessSeen(msgspec.Struct, frozen=True):
     role: str
     version: str
     step: int
+    revision: str
     started_at: datetime
     seen_at: datetime
     silent_s: float
@@ -157,6 +161,23 @@ async def server(c: Connection) -> Server:
     row = await c.fetchrow(_SQL["database"])
     assert row is not None  # A statement without FROM has one row.
     return Server(**{name: row[name] for name in Server.__struct_fields__})
+
+
+async def look_at(url: str) -> Server:
+    """Return how the server at an address is set, changing nothing there; raises Unavailable."""
+    with translated(None):
+        try:
+            connection = await asyncpg.connect(
+                url, timeout=_LOOK_S_MAX, command_timeout=_LOOK_S_MAX, statement_cache_size=0
+            )
+        except ValueError as error:
+            # Not with what was wrong: that may be a part of the password.
+            raise Unavailable("The database's address cannot be read") from error
+    try:
+        with translated(connection):
+            return await server(connection)
+    finally:
+        connection.terminate()
 
 
 async def admins(c: Connection) -> int:

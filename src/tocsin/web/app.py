@@ -11,8 +11,8 @@ from starlette.exceptions import HTTPException
 
 from tocsin.engine.room import Full
 from tocsin.store.database import Unavailable
-from tocsin.web import alertmanager, api, door, health, openapi, people, shapes
-from tocsin.web.admission import come_again
+from tocsin.web import alertmanager, api, door, health, openapi, operations, people, shapes
+from tocsin.web.admission import Gate, come_again
 from tocsin.web.bodies import BODY_BYTES_MAX, Json
 from tocsin.web.errors import Problem
 from tocsin.web.guard import PATH_KEY, PUBLIC, allow, declared_routes
@@ -42,7 +42,10 @@ async def get_openapi(request: Request) -> Response:
 
 
 def create_app(context: Context) -> FastAPI:
-    """Return the application; raise UndeclaredRouteError if a route does not say who may call it."""
+    """Return the application; raise UndeclaredRouteError if a route does not say who may call it.
+
+    A worker has nothing to show but how it does.
+    """
     app = FastAPI(
         title="Tocsin",
         version=context.version,
@@ -54,16 +57,11 @@ def create_app(context: Context) -> FastAPI:
     )
     app.state.context = context
     app.state.lookout = Lookout()
-    # Routes are tried in this order, so the ones that a storm hits come first.
-    for prefix in ("", _PATH_PREFIX):
-        app.include_router(alertmanager.router, prefix=prefix, include_in_schema=not prefix)
-        app.include_router(health.probes, prefix=prefix, include_in_schema=not prefix)
-    app.include_router(api.router)
-    app.include_router(people.router)
-    app.include_router(health.router)
-    app.include_router(pages.router)
-    app.include_router(about)
-    app.include_router(door.router)
+    if context.about.role == "worker":
+        app.include_router(health.probes)
+        app.include_router(health.router)
+    else:
+        _include_all(app)
     app.add_exception_handler(HTTPException, _refuse)
     app.add_exception_handler(RequestValidationError, _refuse_parameters)
     app.add_exception_handler(Unavailable, _refuse_for_now)
@@ -73,10 +71,25 @@ def create_app(context: Context) -> FastAPI:
     app.add_middleware(Audited)
     app.add_middleware(BodyCap, bytes_max=BODY_BYTES_MAX)
     app.add_middleware(SafeHeaders)
+    app.add_middleware(Gate, context=context, home=app)
     app.add_middleware(AccessLog)
     app.add_middleware(Counted, context=context)
     declared_routes(app)
     return app
+
+
+def _include_all(app: FastAPI) -> None:
+    # Routes are tried in this order, so the ones that a storm hits come first.
+    for prefix in ("", _PATH_PREFIX):
+        app.include_router(alertmanager.router, prefix=prefix, include_in_schema=not prefix)
+        app.include_router(health.probes, prefix=prefix, include_in_schema=not prefix)
+    app.include_router(api.router)
+    app.include_router(people.router)
+    app.include_router(health.router)
+    app.include_router(operations.router)
+    app.include_router(pages.router)
+    app.include_router(about)
+    app.include_router(door.router)
 
 
 async def _refuse(request: Request, error: Exception) -> Response:

@@ -267,6 +267,71 @@ class RunbookAnswer(msgspec.Struct, frozen=True):
     policy: dict[str, Any]
 
 
+class ContactAnswer(msgspec.Struct, frozen=True):
+    """One contact of the settings. ``whose`` names people, audiences and channels.
+
+    ``state`` is how its last delivery went: "delivered", "failing", or "untested" without one;
+    ``missing`` says what keeps anything from leaving by it, and is empty where nothing does.
+    """
+
+    contact: str
+    whose: tuple[str, ...]
+    state: str
+    delivered_at: datetime | None
+    failed_at: datetime | None
+    detail: str
+    missing: str
+
+
+class ContactList(msgspec.Struct, frozen=True):
+    """Contacts in the order of the settings: those of people first."""
+
+    contacts: tuple[ContactAnswer, ...]
+
+
+class ContactTrial(msgspec.Struct, frozen=True):
+    """One test message: ``state`` is "pending", "delivered" or "failed"."""
+
+    id: str
+    contact: str
+    state: str
+    attempts: int
+    detail: str
+    created_at: datetime
+    updated_at: datetime
+
+
+class ContactTrials(msgspec.Struct, frozen=True):
+    """Test messages, in the order in which they were asked for."""
+
+    tests: tuple[ContactTrial, ...]
+
+
+class CheckAnswer(msgspec.Struct, frozen=True):
+    """What the doctor looked at: ``verdict`` is "ok", "warning" or "problem"."""
+
+    about: str
+    verdict: str
+    says: str
+    remedy: str
+
+
+class DoctorAnswer(msgspec.Struct, frozen=True):
+    """How this Tocsin is. ``verdict`` is the worst of the checks.
+
+    ``database_at`` is the time by the clock of the database, null while it is away; ``server_at``
+    that of the machine that answers.
+    """
+
+    verdict: str
+    version: str
+    role: str
+    started_at: datetime
+    server_at: datetime
+    database_at: datetime | None
+    checks: tuple[CheckAnswer, ...]
+
+
 class SignInLink(msgspec.Struct, frozen=True):
     """A link that signs one browser in, once, until ``expires_at``. Whoever opens it may respond."""
 
@@ -329,6 +394,12 @@ class GiveReason(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Why, if there is more to say."""
 
     because: str = ""
+
+
+class TryContacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whom to send a test message: a person, a contact, or "" for every contact of every person."""
+
+    of: str = ""
 
 
 class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -32,3 +32,12 @@ ON CONFLICT (contact) DO NOTHING;
 -- name: all
 -- about: How every contact that was ever used did last.
 SELECT contact, delivered_at, failed_at, detail FROM contacts ORDER BY contact;
+
+-- name: trials
+-- about: How test messages did, by their ids; they are the deliveries that belong to no incident.
+SELECT id, contact, state, attempts, detail, created_at, updated_at
+FROM deliveries WHERE incident = '' AND id = ANY($1::text[]) ORDER BY number;
+
+-- name: on_trial
+-- about: Contacts to which a test message is on its way.
+SELECT DISTINCT contact FROM deliveries WHERE incident = '' AND state = 'pending';

@@ -24,7 +24,7 @@ SELECT
                 ELSE 'due' END AS state,
             count(*) AS n, extract(epoch FROM now() - min(due_at)) AS age_s
         FROM (SELECT due_at, leased_until FROM deliveries WHERE state = 'pending'
-              ORDER BY due_at LIMIT $1) AS d
+              LIMIT $1) AS d
         GROUP BY 1) AS d) AS deliveries,
     (SELECT count(*) FROM (SELECT FROM deliveries
         WHERE state = 'failed' AND updated_at > now() - interval '1 hour' LIMIT $1) AS f)
@@ -50,7 +50,7 @@ SELECT
 -- name: alive
 -- about: Who runs on this database: those who showed life lately, and those who did not but never
 -- said goodbye.
-SELECT id, role, version, step, started_at, seen_at,
+SELECT id, role, version, step, revision, started_at, seen_at,
     extract(epoch FROM now() - seen_at) AS silent_s,
     seen_at > now() - make_interval(secs => $1::double precision) AS is_alive
 FROM processes
