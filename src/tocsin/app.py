@@ -46,7 +46,7 @@ from tocsin.web.context import Context
 from tocsin.web.links import Signer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
     from tocsin.config import Settings
@@ -322,7 +322,7 @@ async def _database(
     url = plan.database_url
     if not url:
         embedded = await Embedded.start(plan.data)
-        stack.push_async_callback(embedded.stop)
+        stack.push_async_exit(_leaving(embedded))
         url = embedded.url
     try:
         database = await Database.open(
@@ -340,6 +340,23 @@ async def _database(
         raise CannotStart(str(error)) from error
     stack.push_async_callback(database.close)
     return database, embedded
+
+
+def _leaving(
+    embedded: Embedded,
+) -> Callable[[object, BaseException | None, object], Awaitable[None]]:
+    """Return what stops it at the end. A first start that refuses leaves no database behind."""
+
+    async def leave(_kind: object, error: BaseException | None, _trace: object) -> None:
+        refusals = (CannotStart, Unreadable)
+        if isinstance(error, BaseExceptionGroup):
+            error = error.subgroup(refusals)
+        if isinstance(error, (*refusals, BaseExceptionGroup)):
+            await embedded.discard_if_new()
+        else:
+            await embedded.stop()
+
+    return leave
 
 
 def _allow_many_connections() -> None:
