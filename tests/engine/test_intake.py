@@ -39,18 +39,20 @@ class Counting:
         self.gate.set()
 
     def transaction(self) -> AbstractAsyncContextManager[Connection]:
-        return self._transaction()
+        return self._lent(self.real.transaction())
 
     def reading(self) -> AbstractAsyncContextManager[Connection]:
-        return self.real.reading()
+        return self._lent(self.real.reading())
 
     @contextlib.asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[Connection]:
+    async def _lent(
+        self, real: AbstractAsyncContextManager[Connection]
+    ) -> AsyncIterator[Connection]:
         self.transactions += 1
         await self.gate.wait()
         if self.is_away:
             raise Unavailable("It is away.")
-        async with self.real.transaction() as connection:
+        async with real as connection:
             yield connection
 
 

@@ -97,7 +97,7 @@ def arrival(stream: str, received: SignalReceived) -> Arrival:
 
 
 async def take_in(c: Connection, arrivals: Sequence[Arrival]) -> None:
-    """Keep signals of many requests at once.
+    """Keep signals of many requests at once, and announce that to whoever judges them.
 
     Raises Unkeepable where a value is at fault; the transaction is lost then, and the next one
     should ``divide``.

@@ -7,12 +7,17 @@ ORDER BY i.place
 RETURNING id;
 
 -- name: take_in
--- about: Keep signals of many senders in their order. A single one, the common case, costs less
--- this way than by COPY; five hundred cost a fifth more.
-INSERT INTO inbox (stream, priority, body, sender)
-SELECT i.stream, 1, i.body, i.sender
-FROM unnest($1::text[], $2::bytea[], $3::text[]) WITH ORDINALITY AS i (stream, body, sender, place)
-ORDER BY i.place;
+-- about: Keep signals of many senders in their order, and say so: all in one statement, so that it
+-- can be a transaction by itself. A single one, the common case, costs less this way than by COPY;
+-- five hundred cost a fifth more.
+WITH kept AS (
+    INSERT INTO inbox (stream, priority, body, sender)
+    SELECT i.stream, 1, i.body, i.sender
+    FROM unnest($1::text[], $2::bytea[], $3::text[])
+        WITH ORDINALITY AS i (stream, body, sender, place)
+    ORDER BY i.place
+)
+SELECT pg_notify('tocsin_live', 'inbox');
 
 -- name: mark
 -- about: A place in the transaction to come back to.
