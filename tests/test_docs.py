@@ -21,9 +21,11 @@ import pytest
 import typer.main
 
 from tocsin import config
+from tocsin.base import faults
 from tocsin.base.durations import say_duration
 from tocsin.cli.main import app as commands
 from tocsin.core.policy import Clock, Policy, Urgency
+from tocsin.engine.about import About
 from tocsin.integrations.outbound.webhook import sign
 from tocsin.runbook import Compiled, compile_runbook
 from tocsin.runbook.findings import CATALOGUE
@@ -211,7 +213,7 @@ def test_every_example_of_settings_is_read_without_a_mistake(page: Path, tmp_pat
 
 @pytest.fixture(scope="module")
 def app() -> Any:
-    return create_app(SimpleNamespace(version="0"))  # type: ignore[arg-type] # nothing is called
+    return create_app(SimpleNamespace(version="0", about=About()))  # type: ignore[arg-type] # nothing is called
 
 
 def test_every_route_stands_in_its_page_with_its_scopes(app: Any) -> None:
@@ -372,3 +374,47 @@ if __name__ == "__main__":
     for page in PAGES:
         page.write_text(rewritten(page.read_text("utf-8")), "utf-8")
         sys.stdout.write(f"{page.relative_to(ROOT)}\n")
+
+
+# -- Proofs ----------------------------------------------------------------------------------------
+
+RELIABILITY = DOCS / "reliability.md"
+_PROOF = re.compile(
+    r"<!-- proof: (?P<name>\S+) -->\n(?P<body>.*?)<!-- end: (?P=name) -->", re.DOTALL
+)
+_MEASURED = re.compile(
+    r"Measured on \d{4}-\d\d-\d\d, \d+ cores?, \d+ GB of memory; \S.*; seed \w+\.\n\n"
+    r"\| what \| measured \| budget \|\n\|---\|---\|---\|\n(\|.*\|\n)+"
+)
+
+
+def proofs() -> list[str]:
+    """The targets of the Makefile that prove something."""
+    [line] = re.findall(r"^PROOFS := (.*)$", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    return line.split()
+
+
+def test_every_proof_has_a_section_a_row_and_its_figures() -> None:
+    page = RELIABILITY.read_text("utf-8")
+    assert [found["name"] for found in _PROOF.finditer(page)] == proofs()
+    assert [h for h in re.findall(r"^## (\S+)$", page, re.MULTILINE) if h in proofs()] == proofs()
+    rows = re.findall(r"^\| .*`make (\S+)`\]\(#(\S+)\) \| `(\S+)` \|$", page, re.MULTILINE)
+    assert [target for target, _, _ in rows] == proofs()
+    for target, anchor, test in rows:
+        assert anchor == target
+        assert (ROOT / test).is_file(), test
+        module = f"tests/proof/{target.replace('-', '_')}.py"
+        assert (ROOT / module).is_file(), module
+        assert f"make {target} ARGS=--write" in page or _figures_of(page, target)
+
+
+def _figures_of(page: str, proof: str) -> bool:
+    """Say whether the block of a proof was written by its command: it has all that one writes."""
+    bodies = {found["name"]: found["body"] for found in _PROOF.finditer(page)}
+    return _MEASURED.fullmatch(bodies[proof]) is not None
+
+
+def test_every_crash_point_is_explained() -> None:
+    section = RELIABILITY.read_text("utf-8").split("\n## Crash points\n")[1].split("\n## ")[0]
+    named_there = re.findall(r"`([a-z]+\.[a-z_]+)`", section.split("\n| Point |")[1])
+    assert named_there == list(faults.NAMES)
