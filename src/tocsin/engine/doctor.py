@@ -310,8 +310,8 @@ def _processes(facts: Facts) -> Iterator[Check]:
     if alive:
         roles = Counter(process.role for process in alive)
         listed = ", ".join(f"{number} {role}" for role, number in sorted(roles.items()))
-        verb = "is" if len(alive) == 1 else "are"
-        yield _ok("processes", f"{_counted(len(alive), 'process', 'es')} {verb} alive: {listed}.")
+        says = f"{len(alive)} are alive: {listed}." if len(alive) > 1 else "One is alive."
+        yield _ok("processes", says)
 
 
 def _work(facts: Facts) -> Iterator[Check]:
@@ -340,7 +340,7 @@ def _work(facts: Facts) -> Iterator[Check]:
     for kind, number in held.items():
         yield _warning(
             "jobs",
-            f"{_counted(number, f'{kind} job')} failed by a defect and are held. The auditor does "
+            f"{_counted(number, f'{kind} job')} failed by a defect and are held. The sweep does "
             "their work meanwhile.",
             "The log has the trace; please report it. They are forgotten after a week.",
         )
@@ -369,8 +369,8 @@ def _pages(facts: Facts) -> Iterator[Check]:
             "tocsin deliveries says why.",
         )
     if is_well:
-        says = f"{pending} are under way, and none" if pending else "None"
-        yield _ok("pages", f"{says} was given up in the last hour.")
+        under_way = f"{pending} under way; none" if pending else "No page and no notice"
+        yield _ok("pages", f"{under_way} was given up in the last hour.")
 
 
 # -- Whom it reaches, and who reaches it -----------------------------------------------------------
@@ -505,7 +505,7 @@ def _people(facts: Facts) -> Iterator[Check]:
             "people",
             "Nobody is an admin by name: whatever is done with admin.token is done by nobody "
             "in particular.",
-            'Make one: tocsin user add "Ona Vale" --role admin',
+            "Make one: tocsin user add ona --role admin",
         )
 
 
@@ -531,10 +531,10 @@ def _watch(about: About) -> Iterator[Check]:
 
 
 def _retention(facts: Facts) -> Iterator[Check]:
-    takes = (
-        f"The journal holds about {facts.standing.journal_about:,} events in "
-        f"{say_bytes(facts.standing.journal_bytes)}"
-    )
+    # Until the database first counts them, it has no idea.
+    events = facts.standing.journal_about
+    about = f" (about {events:,} events)" if events else ""
+    takes = f"The journal takes {say_bytes(facts.standing.journal_bytes)}{about}"
     if facts.about.retention:
         yield _ok("retention", f"{takes}. {facts.about.retention}")
     else:

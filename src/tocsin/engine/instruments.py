@@ -18,7 +18,11 @@ from prometheus_client import (
     Histogram,
     PlatformCollector,
     ProcessCollector,
+    disable_created_metrics,
 )
+
+# When a counter began is known from the process; a series of its own for each doubles a scrape.
+disable_created_metrics()
 
 if TYPE_CHECKING:
     from tocsin.integrations.signals import Received

@@ -75,5 +75,7 @@ async def _why_not_ready(context: Context) -> str:
         said.append("The database does not answer.")
     except TimeoutError:
         said.append(f"The database did not answer within {_ANSWERS_WITHIN_S:.0f} s.")
-    said += [say_late(beat) for beat in context.about.beats() if beat.is_late and beat.is_vital]
+    if not said:
+        # Without a database all loops stand still, which would only bury the reason.
+        said += [say_late(beat) for beat in context.about.beats() if beat.is_late and beat.is_vital]
     return " ".join(said)

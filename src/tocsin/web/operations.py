@@ -8,7 +8,6 @@ from fastapi import APIRouter, Request, Response
 
 from tocsin.core.effects import Message, SendNotice, Topic
 from tocsin.engine import doctor
-from tocsin.engine.about import say_late
 from tocsin.engine.doctor import Check, Facts, Verdict
 from tocsin.engine.reach import Way, ways
 from tocsin.store import contacts, counts, deliveries
@@ -44,7 +43,7 @@ async def get_doctor(request: Request) -> Response:
     try:
         facts = await _facts(context)
     except (Unavailable, TimeoutError) as error:
-        checks = _without_database(context, str(error))
+        checks = (_away(str(error)),)
     else:
         checks = doctor.examine(facts)
         database_at = facts.standing.at
@@ -156,20 +155,15 @@ async def _facts(context: Context) -> Facts:
         )
 
 
-def _without_database(context: Context, why: str) -> tuple[Check, ...]:
-    away = Check(
+def _away(why: str) -> Check:
+    # Which loops stand still is not said: it follows from this.
+    return Check(
         "database",
         Verdict.PROBLEM,
         f"{why.rstrip('.') or 'It took too long'}. Nothing is taken in, decided or delivered.",
         "Bring it back. Tocsin finds it by itself within five seconds, and nothing that was "
         "answered with 200 is lost.",
     )
-    late = [
-        Check("processes", Verdict.PROBLEM, say_late(beat), "It follows from the database.")
-        for beat in context.about.beats()
-        if beat.is_late
-    ]
-    return (away, *late)
 
 
 # -- Contacts --------------------------------------------------------------------------------------
