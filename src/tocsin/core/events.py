@@ -37,6 +37,7 @@ class Because(StrEnum):
     CONDITION = "condition"
     REPEAT = "repeat"
     UNDELIVERABLE = "undeliverable"
+    HANDED_OVER = "handed_over"
     OPENED = "opened"
     REGRADED = "regraded"
     REOPENED = "reopened"
@@ -275,6 +276,14 @@ class PageStopped(msgspec.Struct, frozen=True, tag=True):
     level: str
 
 
+class PageHandedOver(msgspec.Struct, frozen=True, tag=True):
+    """Somebody else holds the role by now: this page is not repeated, theirs follow as PageAsked."""
+
+    page: str
+    name: str
+    role: str
+
+
 class RoleUnheld(msgspec.Struct, frozen=True, tag=True):
     """Nobody holds the role that the runbook names. The page stands in the app only."""
 
@@ -408,6 +417,7 @@ IncidentEvent = (
     | PageFailed
     | PersonUnreachable
     | PageStopped
+    | PageHandedOver
     | RoleUnheld
     | NoticeAsked
     | NoticeDelivered

@@ -242,6 +242,13 @@ def _(event: ev.PageStopped, state: IncidentState, at: datetime) -> IncidentStat
 
 
 @_evolve.register
+def _(event: ev.PageHandedOver, state: IncidentState, at: datetime) -> IncidentState:
+    # The role stays reached: its new holders are asked in the same turn.
+    page = replace(state.pages[event.page], stopped=True, repeat_at=None)
+    return _with_page(state, event.page, page)
+
+
+@_evolve.register
 def _(event: ev.NoticeAsked, state: IncidentState, at: datetime) -> IncidentState:
     told = Told(event.channel, event.target, event.source)
     everyone = state.told if told in state.told else (*state.told, told)

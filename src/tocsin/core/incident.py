@@ -263,6 +263,13 @@ class _Turn:
         if self.state.is_open:
             self.refusal = f"{self.state.id} is open. There is nothing to reopen."
             return
+        other = self.surroundings.open_incident
+        if other and other != self.state.id:
+            self.refusal = (
+                f"{other} is open for {self.state.service}, and its alerts go there. Work on it"
+                f" there; {self.state.id} can be reopened once {other} is resolved."
+            )
+            return
         self._reopen(Because.PERSON, by=act.by, reason=act.because)
 
     def timer_fired(self, fired: inp.TimerFired) -> None:
@@ -270,7 +277,7 @@ class _Turn:
         if wanted is None or wanted != fired.due_at or self.at < wanted:
             return
         if fired.name == "stability":
-            self._resolve(Because.STABLE)
+            self._end_watch()
         elif fired.name.startswith("repeat/"):
             self._repeat(fired.name.removeprefix("repeat/"))
         # Rungs need nothing more: settle() reaches whatever is due.
@@ -381,16 +388,23 @@ class _Turn:
         ladder = plan_rungs(
             self.policy, self.state.severity, security_breach=self.state.security_breach
         )
+        due = [
+            rung
+            for rung in ladder
+            if rung.urgency is Urgency.PAGE and rung_due(self.state, rung) <= self.at
+        ]
         # By person: who holds two roles has one page, under the role that was reached last.
         paged = {
             person.id
-            for rung in ladder
-            if rung.urgency is Urgency.PAGE and rung_due(self.state, rung) <= self.at
+            for rung in due
             for role in rung.roles
             for person in self.surroundings.directory.reachable_as(role)
         }
+        roles = {role for rung in due for role in rung.roles}
         for name, page in self.state.pages.items():
-            if name not in paged and page.acknowledged_at is None and not page.stopped:
+            # Whoever gave such a role up keeps the page until it is handed over.
+            kept = name in paged or (page.role in roles and self._has_given_up(page))
+            if not kept and page.acknowledged_at is None and not page.stopped:
                 self.emit(ev.PageStopped(name, page.name, page.role, self.state.severity))
 
     def settle(self) -> None:
@@ -404,9 +418,33 @@ class _Turn:
         self._hold(Hold.SILENCED, silenced and not by_people)
         if self.state.holds:
             return
+        self._hand_over()
         for rung in pending_rungs(self.state):
             if rung_due(self.state, rung) <= self.at:
                 self._escalate(rung, _REASON_BY_CLOCK[rung.clock])
+
+    def _has_given_up(self, page: Page) -> bool:
+        """Say whether others hold by now the role in which somebody was paged."""
+        holders = self.surroundings.directory.holders(page.role)
+        return bool(holders) and all(holder.id != page.person for holder in holders)
+
+    def _hand_over(self) -> None:
+        """Whoever is still asked in a role that others hold by now is not; those others are."""
+        given_up = [
+            (name, page)
+            for name, page in self.state.pages.items()
+            if page.urgency is Urgency.PAGE
+            and page.acknowledged_at is None
+            and not page.stopped
+            and self._has_given_up(page)
+        ]
+        for name, page in given_up:
+            self.emit(ev.PageHandedOver(name, page.name, page.role))
+        for page in {page.role: page for _, page in given_up}.values():
+            for person in self.surroundings.directory.holders(page.role):
+                asked = self.state.pages.get(person.id)
+                if asked is None or asked.stopped or asked.urgency is not Urgency.PAGE:
+                    self._page(person, page.role, page.urgency, Because.HANDED_OVER, page.source)
 
     def _hold(self, hold: Hold, wanted: bool) -> None:
         if wanted and hold not in self.state.holds:
@@ -586,6 +624,14 @@ class _Turn:
             self.emit(ev.PhaseChanged(Phase.MONITORING, Because.ALL_ALERTS_RESOLVED, source=source))
         window = timedelta(seconds=self.surroundings.tuning.stability_s)
         self.emit(ev.MonitoringBegan(self.at + window, source))
+
+    def _end_watch(self) -> None:
+        """The window is over: resolve, unless something fires that was only silenced meanwhile."""
+        if self.state.alert_counts.firing:
+            window = timedelta(seconds=self.surroundings.tuning.stability_s)
+            self.emit(ev.MonitoringBegan(self.at + window, self.state.monitoring_source))
+            return
+        self._resolve(Because.STABLE)
 
     def _return_if_quiet(self) -> None:
         """Something fires although the incident was quiet or over: it starts again."""

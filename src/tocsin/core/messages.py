@@ -65,6 +65,8 @@ def page_message(
             lines.append(f"You have not acknowledged yet. This is page {repeat + 1}.")
         case Because.UNDELIVERABLE:
             lines.append(f"You are reached as {role}; an earlier way to reach somebody failed.")
+        case Because.HANDED_OVER:
+            lines.append(f"You are reached as {role}: the role has become yours meanwhile.")
         case _:
             lines.append(f"You are reached as {role}.")
     if state.play:

@@ -112,6 +112,7 @@ def _pages(pages: Sequence[ev.PageAsked]) -> Line:
                 Because.NOT_RESOLVED: ": not resolved in time",
                 Because.NOT_ACKNOWLEDGED: ": not acknowledged in time",
                 Because.UNDELIVERABLE: ": nobody before them could be reached",
+                Because.HANDED_OVER: ": the role is theirs by now",
             }.get(first.because, "")
             in_app = all(p.contact is None for p in pages)
             text = f"{verb} {who}{' in the app only' if in_app else ''}{reason}"
@@ -282,6 +283,13 @@ def _(event: ev.PersonUnreachable) -> Line:
 def _(event: ev.PageStopped) -> Line:
     role = say_roles((event.role,))
     text = f"{event.name} is not asked any more: {event.level} has not paged the {role} by now"
+    return Line(text, AUTOMATIC, "check")
+
+
+@_tell.register
+def _(event: ev.PageHandedOver) -> Line:
+    role = say_roles((event.role,))
+    text = f"{event.name} is not asked any more: others hold the role of {role} by now"
     return Line(text, AUTOMATIC, "check")
 
 

@@ -140,9 +140,13 @@ class Tuning(msgspec.Struct, frozen=True):
 
 
 class Surroundings(msgspec.Struct, frozen=True):
-    """The facts a decision may use besides its stream's own state."""
+    """The facts a decision may use besides its stream's own state.
+
+    ``open_incident`` is the one that takes the alerts of the same service now, or "".
+    """
 
     directory: Directory = Directory()
     tuning: Tuning = Tuning()
     silences: tuple[Silence, ...] = ()
     fresh_incident_id: str = ""
+    open_incident: str = ""

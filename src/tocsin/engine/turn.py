@@ -22,6 +22,7 @@ from tocsin.core.inputs import (
     AlertLapsed,
     AlertTold,
     DeclarationTold,
+    ReopenedByPerson,
     SignalReceived,
     SilencesChanged,
 )
@@ -251,9 +252,17 @@ class _IncidentTurn:
         if not self._counted:
             await self._move_alerts(connection)
             return
+        if any(isinstance(received, ReopenedByPerson) for received in inputs):
+            await self._look_at_desk(connection)
         concerned = list(dict.fromkeys(f for received in inputs for f in _fingerprints(received)))
         if concerned:
             self._alerts = await incident_alerts.load(connection, self.state.id, concerned)
+
+    async def _look_at_desk(self, connection: Connection) -> None:
+        desk = await streams.load(connection, desk_stream(self.state.service))
+        if desk is not None and desk.state is not None:
+            header = codec.decode(desk.state, DeskHeader)
+            self.surroundings = replace(self.surroundings, open_incident=header.incident or "")
 
     async def _move_alerts(self, connection: Connection) -> None:
         """Make rows of the alerts that a state in the old form holds, and count them."""

@@ -19,7 +19,7 @@ from tocsin.core.desk import decide_desk
 from tocsin.core.effects import Effect, SendNotice, SendPage, TellDesk, TellIncident
 from tocsin.core.events import DeskOpened, Event, IncidentEvent
 from tocsin.core.evolve import alert_of, evolve, evolve_desk
-from tocsin.core.incident import decide, new_incident
+from tocsin.core.incident import judge, new_incident
 from tocsin.core.inputs import (
     HUMAN_INPUTS,
     Acknowledged,
@@ -478,19 +478,22 @@ class Machinery:
         alerts: dict[str, IncidentAlert] = {}
         judged: list[tuple[Event, IncidentState | DeskState]] = []
         effects: list[Effect] = []
-        surroundings = self._surroundings(())
+        desk = self.desks.get(state.service)
+        open_incident = (desk.incident if desk else None) or ""
+        surroundings = replace(self._surroundings(()), open_incident=open_incident)
         for item in taken:
             concerned = _fingerprints(item.input)
             known = {f: alerts.get(f) or kept.get(f) for f in concerned}
             state = replace(state, alerts={f: a for f, a in known.items() if a is not None})
             policy = self.setting.policy
-            decision = decide(policy, state, item.input, surroundings, self.now)  # type: ignore[arg-type] # an incident takes its own
+            decision, judged_state = judge(policy, state, item.input, surroundings, self.now)  # type: ignore[arg-type] # an incident takes its own
             for event in decision.events:
                 judged.append((event, state))
                 state = evolve(state, event, self.now)  # type: ignore[arg-type] # and emits its own
                 changed = alert_of(event)
                 if changed is not None:
                     alerts[changed] = state.alerts[changed]
+            assert state == judged_state, "a decision knows the state that its events lead to"
             effects += decision.effects
             if decision.refusal:
                 self.refusals.append(decision.refusal)
