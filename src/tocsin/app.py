@@ -35,6 +35,7 @@ from tocsin.engine.engine import Engine
 from tocsin.engine.instruments import Instruments
 from tocsin.engine.outbound import GuardedClient
 from tocsin.engine.system import SystemClock, SystemIds
+from tocsin.engine.watchdog import Watchdog
 from tocsin.integrations.outbound import load as load_outbound
 from tocsin.integrations.wire import Links
 from tocsin.runbook import Compiled, compile_runbook
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tocsin.config import Settings
+    from tocsin.engine.engine import Role
 
 _log = structlog.get_logger("tocsin")
 
@@ -71,7 +73,10 @@ class CannotStart(Exception):  # noqa: N818 - it says what is so, in one line fo
 
 @dataclass(frozen=True)
 class Plan:
-    """What to serve. ``database_url`` is "" for the embedded server under ``data``."""
+    """What to serve, and which part of it in this process.
+
+    ``database_url`` is "" for the embedded server under ``data``.
+    """
 
     runbook: Path
     settings: Settings
@@ -81,6 +86,7 @@ class Plan:
     database_url: str = ""
     database_direct_url: str = ""
     shorten_by: float = 1.0
+    role: Role = "all"
 
 
 @dataclass(frozen=True)
@@ -158,6 +164,11 @@ async def running(plan: Plan) -> AsyncIterator[Running]:
 
     Raises CannotStart, store.EmbeddedError or config.ConfigError with one clear sentence.
     """
+    if plan.role != "all" and not plan.database_url:
+        raise CannotStart(
+            f"--role {plan.role}: is one part of Tocsin, and needs a database that the other part "
+            "reaches, too. Set DATABASE_URL, or leave --role out."
+        )
     _allow_many_connections()
     listening = _listen(plan.host, plan.port)
     async with contextlib.AsyncExitStack() as stack:
@@ -178,7 +189,7 @@ async def running(plan: Plan) -> AsyncIterator[Running]:
         from tocsin.web.connections import Impatient
 
         clock, ids = SystemClock(), SystemIds()
-        instruments = Instruments(__version__)
+        instruments = Instruments(__version__, plan.role)
         database.on_commit = instruments.committed
         await book.remember(database, clock.now())
         url = _url(plan.host, listening)
@@ -186,27 +197,9 @@ async def running(plan: Plan) -> AsyncIterator[Running]:
         async with database.transaction() as connection:
             signer = Signer(await access.server_secret(connection))
         client = await stack.enter_async_context(GuardedClient(allow=plan.settings.outbound_allow))
-        courier = Courier(
-            database=database,
-            outbound=load_outbound(),
-            credentials=plan.settings.credentials,
-            smtp=plan.settings.smtp,
-            client=client,
-            links=_links(public_url, signer),
-            clock=clock,
-            instruments=instruments,
+        engine = _engine(
+            plan, database, book, client, clock, instruments, _links(public_url, signer), url
         )
-        engine = Engine(
-            database,
-            book,
-            courier,
-            clock,
-            plan.settings.directory,
-            plan.settings.tuning,
-            instruments,
-            plan.settings.intake,
-        )
-        courier.on_report(engine.wake)
         stop = asyncio.Event()
         context = Context(
             engine=engine,
@@ -221,9 +214,13 @@ async def running(plan: Plan) -> AsyncIterator[Running]:
             started_at=clock.now(),
             closing=stop,
             about=About(
+                role=plan.role,
                 version=__version__,
                 data=plan.data,
                 is_embedded=embedded is not None,
+                has_heartbeat=plan.settings.heartbeat is not None,
+                watchdog_contacts=tuple(str(c) for c in plan.settings.watchdog.contacts),
+                beats=engine.watchdog.state,
             ),
             instruments=instruments,
         )
@@ -270,6 +267,50 @@ async def running(plan: Plan) -> AsyncIterator[Running]:
             finally:
                 stop.set()
                 server.should_exit = True
+
+
+def _engine(
+    plan: Plan,
+    database: Database,
+    book: Book,
+    client: GuardedClient,
+    clock: SystemClock,
+    instruments: Instruments,
+    links: Callable[[str, str | None], Links],
+    url: str,
+) -> Engine:
+    courier = Courier(
+        database=database,
+        outbound=load_outbound(),
+        credentials=plan.settings.credentials,
+        smtp=plan.settings.smtp,
+        client=client,
+        links=links,
+        clock=clock,
+        instruments=instruments,
+    )
+    watchdog = Watchdog(
+        clock,
+        courier.channels,
+        client,
+        alarm=plan.settings.watchdog,
+        heartbeat=plan.settings.heartbeat,
+        about=f"role {plan.role}, version {__version__}, at {url}",
+    )
+    engine = Engine(
+        database,
+        book,
+        courier,
+        clock,
+        plan.settings.directory,
+        plan.settings.tuning,
+        instruments,
+        plan.settings.intake,
+        role=plan.role,
+        watchdog=watchdog,
+    )
+    courier.on_report(engine.wake)
+    return engine
 
 
 class _Server(uvicorn.Server):

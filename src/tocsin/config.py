@@ -22,6 +22,7 @@ from tocsin.base.durations import parse_duration
 from tocsin.core.surroundings import Contact, Directory, Person, Tuning, role_key
 from tocsin.engine.outbound import SmtpServer
 from tocsin.engine.room import IntakeLimits
+from tocsin.engine.watchdog import Alarm, Heartbeat
 from tocsin.integrations.wire import (
     Credentials,
     EmailCredentials,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FILE_NAME = "tocsin.toml"
+HEARTBEAT_EVERY_MIN = timedelta(seconds=10)
 TlsMode = Literal["none", "starttls", "tls"]
 
 
@@ -58,6 +60,8 @@ class Settings:
     smtp: SmtpServer | None = None
     outbound_allow: tuple[str, ...] = ()
     intake: IntakeLimits = field(default_factory=IntakeLimits)
+    watchdog: Alarm = field(default_factory=Alarm)
+    heartbeat: Heartbeat | None = None
 
     @property
     def is_configured(self) -> bool:
@@ -170,7 +174,7 @@ class _Reader:
     def settings(self, document: dict[str, Any]) -> Settings:
         known = (
             "server", "people", "roles", "audiences", "slack", "email", "webhooks", "severity",
-            "paging", "incidents", "outbound", "intake",
+            "paging", "incidents", "outbound", "intake", "watchdog", "heartbeat",
         )  # fmt: skip
         self.keys("", document, known)
         server = self.table(document, "server", ("url",))
@@ -203,6 +207,8 @@ class _Reader:
                 "outbound.allow", self.table(document, "outbound", ("allow",)).get("allow", [])
             ),
             intake=self.intake(document),
+            watchdog=self.watchdog(document, credentials, smtp),
+            heartbeat=self.heartbeat(document),
         )
 
     def people(self, document: dict[str, Any], credentials: Credentials) -> dict[str, Person]:
@@ -333,6 +339,36 @@ class _Reader:
                 incidents.get("service_labels", list(defaults.service_labels)),
             ),
         )
+
+    def watchdog(
+        self, document: dict[str, Any], credentials: Credentials, smtp: SmtpServer | None
+    ) -> Alarm:
+        table = self.table(document, "watchdog", ("contacts", "after"))
+        contacts = self.contacts("watchdog.contacts", table.get("contacts", []), credentials)
+        # Nobody would find out but by the trouble that it is for.
+        missing = _unconnected(Directory(audiences={"": contacts}), credentials, smtp)
+        for contact, why in missing.items():
+            self.fault("watchdog.contacts", f"{contact} cannot be reached: {why}", contact)
+        usual = Alarm()
+        after = self.duration("watchdog.after", table.get("after", f"{usual.after_s:g}s"))
+        return Alarm(contacts, after.total_seconds())
+
+    def heartbeat(self, document: dict[str, Any]) -> Heartbeat | None:
+        table = self.table(document, "heartbeat", ("url", "every"))
+        if not table:
+            return None
+        if "url" not in table:
+            self.fault("heartbeat", "needs 'url'", "heartbeat")
+        value = table.get("url", "")
+        url = (
+            self.secret("heartbeat.url", value)
+            if isinstance(value, dict)
+            else Secret(self.url("heartbeat.url", value))
+        )
+        every = self.duration("heartbeat.every", table.get("every", "60s"))
+        if every < HEARTBEAT_EVERY_MIN:
+            self.fault("heartbeat.every", "is at least 10s", "every")
+        return Heartbeat(url, every.total_seconds())
 
     def intake(self, document: dict[str, Any]) -> IntakeLimits:
         table = self.table(document, "intake", ("waiting_max", "quarantine_mb_max"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from enum import StrEnum
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -18,6 +19,14 @@ if TYPE_CHECKING:
     from tocsin.core.surroundings import Directory, Tuning
 
 DEFAULT_LISTEN = "127.0.0.1:8642"
+
+
+class Role(StrEnum):
+    """What a process does of all there is to do."""
+
+    ALL = "all"
+    WEB = "web"
+    WORKER = "worker"
 
 
 def register(app: typer.Typer) -> None:
@@ -38,12 +47,19 @@ def serve(
         "tocsin-data"
     ),
     listen: Annotated[str, typer.Option(metavar="HOST:PORT")] = DEFAULT_LISTEN,
+    role: Annotated[
+        Role,
+        typer.Option(
+            help="What this process does: web takes alerts in and shows pages, worker decides and "
+            "delivers, all does both."
+        ),
+    ] = Role.ALL,
 ) -> None:
     """Serve a runbook: take in alerts, grade, page, escalate, and show the board."""
     from tocsin import config as settings_of
 
     def plan() -> Plan:
-        return plan_of(runbook, config, data, listen, settings_of.database_url())
+        return plan_of(runbook, config, data, listen, settings_of.database_url(), role)
 
     _run(lambda: _serve(plan()))
 
@@ -65,7 +81,14 @@ def demo(
     _run(lambda: playing.play(listen, data, once=once))
 
 
-def plan_of(runbook: Path, config: Path | None, data: Path, listen: str, database_url: str) -> Plan:
+def plan_of(
+    runbook: Path,
+    config: Path | None,
+    data: Path,
+    listen: str,
+    database_url: str,
+    role: Role = Role.ALL,
+) -> Plan:
     """Return what to serve, from the options of a command; raises one of the expected errors."""
     from tocsin import config as settings_of
     from tocsin.app import CannotStart, Plan
@@ -83,6 +106,7 @@ def plan_of(runbook: Path, config: Path | None, data: Path, listen: str, databas
         port=int(port),
         database_url=database_url,
         database_direct_url=settings_of.database_direct_url() if database_url else "",
+        role=role.value,
     )
 
 
@@ -127,6 +151,14 @@ def banner(plan: Plan, server: Running) -> list[str]:
         f"  Runbook    {levels}; {_count(policy.escalations, 'escalation rule')}, "
         f"{_count(policy.plays, 'play')}, {_count(server.book.findings, 'finding')}: "
         f"tocsin check {plan.runbook}",
+    ]
+    if plan.role == "worker":
+        return [
+            *lines,
+            "  Worker     decides and delivers; it answers /healthz, /readyz and /metrics only",
+            "  Stop with Ctrl-C.",
+        ]
+    lines += [
         f"  Board      {server.login_url}",
         "             signs you in once, within 15 minutes",
         f"  Prometheus alertmanagers: path_prefix: /in/<the key in {key_file}>/",
