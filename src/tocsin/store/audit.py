@@ -106,6 +106,21 @@ async def find(
     return [Record(*row) for row in rows]
 
 
+class Counts(msgspec.Struct, frozen=True):
+    """How much happened. ``more`` says that some refusals were only kept as a number."""
+
+    done: int
+    refused: int
+    more: bool
+
+
+async def count(c: Connection, since: datetime) -> Counts:
+    """Return how many acts there were since then, and how many attempts were refused."""
+    row = await c.fetchrow(_SQL["count"], codec.moment(since))
+    assert row is not None, "a count has a row"
+    return Counts(row["done"], row["refused"], row["more"])
+
+
 async def prune(c: Connection, before: datetime, limit: int = 10_000) -> int:
     """Delete what is older, at most so many; return how many went."""
     tag = await c.execute(_SQL["prune"], codec.moment(before), limit)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -35,8 +35,19 @@ from tocsin.engine.engine import Engine
 from tocsin.engine.system import SystemClock, SystemIds
 from tocsin.runbook import compile_runbook
 from tocsin.sim.world import World
-from tocsin.store import access, incident_alerts, incidents, journal, people, silences, streams
+from tocsin.store import (
+    access,
+    audit,
+    incident_alerts,
+    incidents,
+    journal,
+    people,
+    silences,
+    streams,
+)
+from tocsin.store.audit import Entry
 from tocsin.store.codec import encode
+from tocsin.store.connection import Connection
 from tocsin.store.database import Database
 from tocsin.web.app import create_app
 from tocsin.web.context import Context
@@ -46,6 +57,14 @@ EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "neurocred" / "inci
 CHROMIUM = "/usr/bin/chromium"
 RUNBOOK = "runbooks/incident-response.md"
 READER = "Priya Shah"
+USERS = (
+    ("sam", "Sam Okafor", Role.RESPONDER),
+    ("lena", "Lena Brandt", Role.LEAD),
+    ("rae", "Rae", Role.VIEWER),
+)
+TELEPHONE = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 26_0 like Mac OS X) Version/26.0 Mobile Safari/604.1"
+)
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 DIRECTORY = Directory(
     people={
@@ -73,8 +92,16 @@ def example() -> str:
 class NoCourier:
     """Delivers nothing."""
 
+    process = 0
+
     async def deliver(self, delivery: str) -> None:
         """Leave the delivery pending."""
+
+    async def renew(self, connection: Connection) -> None:
+        """Hold nothing that could be renewed."""
+
+    def on_life(self, *live: Callable[[], None]) -> None:
+        """Say nothing of being alive."""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Send nothing until the end."""
@@ -97,6 +124,41 @@ class Gallery:
     def ack_path(self, incident: str, page: str) -> str:
         """Return the address of an acknowledgement link."""
         return f"/ack/{self.context.signer.ack_token(incident, page)}"
+
+
+async def fill_the_door(connection: Connection, ids: SystemIds, at: datetime) -> None:
+    """Grant what a team has granted after a while, and remember what it did."""
+    await access.keep(connection, "admin", ids.secret(), ("admin",), "admin.token")
+    await access.keep(connection, "ingest", ids.secret(), ("ingest",), "ingest.key")
+    await access.grant(
+        connection, "grafana", ids.secret(), ("read",), by=READER, user="priya",
+        expires_at=at + timedelta(days=5),
+    )  # fmt: skip
+    await access.grant(
+        connection, "deploy-bot", ids.secret(), ("read", "silence", "respond"), by="Sam Okafor",
+        user="sam",
+    )  # fmt: skip
+    done = [
+        (70, Entry(READER, "link", "sign in", "priya", "by the link of the console"), 303),
+        (66, Entry(READER, "user", "POST /people", "", "sam, Sam Okafor, responder"), 303),
+        (65, Entry(READER, "user", "POST /people/{user}/link", "sam", "Sam Okafor"), 200),
+        (52, Entry("Sam Okafor", "user", "POST /incidents/{incident}/severity", "INC-6"), 303),
+        (44, Entry("", "anonymous", "refused", "GET /api/v1/users", "This credential is not known here."), 401),
+        (43, Entry("", "anonymous", "refused", "", "212 more in a minute"), None),
+        (38, Entry("Rae", "user", "refused", "POST /incidents/INC-6/resolve", "This credential does not have the scope respond."), 403),
+        (30, Entry("deploy-bot", "token", "POST /api/v2/silences", "", ""), 200),
+        (21, Entry("Sam Okafor", "link", "acknowledge by link", "INC-8", ""), 303),
+        (12, Entry(READER, "user", "POST /api/v1/tokens", "", "grafana: read, for 90 days"), 201),
+        (9, Entry("", "server", "runbook in force", "0eb01118455b"), 200),
+        (3, Entry("Lena Brandt", "user", "POST /incidents/{incident}/notes", "INC-8"), None),
+    ]  # fmt: skip
+    await audit.add(
+        connection,
+        [
+            (at - timedelta(minutes=minutes), replace(entry, address="203.0.113.7"), status)
+            for minutes, entry, status in done
+        ],
+    )
 
 
 @contextlib.asynccontextmanager
@@ -126,11 +188,14 @@ async def open_gallery(
     session, reader_session, link = ids.secret(), ids.secret(), ids.secret()
     later = clock.now() + timedelta(hours=1)
     async with database.transaction() as connection:
-        await people.add(connection, "priya", READER, Role.RESPONDER, "admin")
-        await people.add(connection, "rae", "Rae", Role.VIEWER, "admin")
+        await people.add(connection, "priya", READER, Role.ADMIN, "the link of the console")
+        for id_, name, role in USERS:
+            await people.add(connection, id_, name, role, READER)
         await access.start_session(connection, session, "priya", later, FIREFOX)
+        await access.start_session(connection, ids.secret(), "priya", later, TELEPHONE)
         await access.start_session(connection, reader_session, "rae", later)
         await access.offer_link(connection, link, later)
+        await fill_the_door(connection, ids, clock.now())
     app = create_app(context)
     async with asyncio.TaskGroup() as group:
         running = group.create_task(engine.run(stop))
@@ -159,9 +224,14 @@ def paths(gallery: Gallery) -> dict[str, str]:
         "ack-yours": gallery.ack_path("INC-8", "sam"),
         "ack-over": gallery.ack_path("INC-3", "priya"),
         "ack-bad": "/ack/nonsense",
-        "name": "/name",
         "login-help": "/login",
-        "logout": "/logout",
+        "login-console": f"/login/{gallery.link}",
+        "login-used": "/login/nonsense",
+        "me": "/me",
+        "people": "/people",
+        "person": "/people/sam",
+        "person-own": "/people/priya",
+        "audit": "/audit",
         "missing": "/incidents/INC-999",
     }
 

@@ -23,6 +23,7 @@ from tocsin.store.embedded import Embedded
 
 WIDTHS = (1440, 390)
 THEMES = ("light", "dark")
+FULL = ("board", "board-quiet", "room", "postmortem", "room-play", "people", "person", "audit")
 
 
 def say(line: str) -> None:
@@ -89,7 +90,7 @@ async def _shoot(gallery: Gallery, wanted: dict[str, str], folder: Path) -> None
                     await page.goto(url + path, wait_until="load")
                     await page.wait_for_timeout(250)
                     await _look(page, name, width)
-                    full = name in ("board", "board-quiet", "room", "postmortem", "room-play")
+                    full = name in FULL
                     await page.screenshot(path=folder / f"{name}-{width}-{theme}.png")
                     if full and theme == "light":
                         await page.screenshot(

@@ -63,6 +63,7 @@ DELETE FROM sign_in_links WHERE user_id = $1;
 
 -- name: start_session
 -- about: A browser that is signed in. What it may is its user's role, and never in this row.
+WITH here AS (UPDATE users SET seen_at = now() WHERE id = $2)
 INSERT INTO sessions (hash, name, scopes, user_id, expires_at, browser, seen_at)
 VALUES ($1, '', '{}', $2, $3, $4, now());
 

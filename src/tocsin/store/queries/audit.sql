@@ -23,6 +23,13 @@ AND ($2::timestamptz IS NULL OR at >= $2)
 AND (cardinality($3::text[]) = 0 OR lower(actor) = ANY($3::text[]))
 ORDER BY id DESC LIMIT $4;
 
+-- name: count
+-- about: How much was done and how much was refused since then.
+SELECT count(*) FILTER (WHERE action <> 'refused') AS done,
+    count(*) FILTER (WHERE action = 'refused' AND status IS NOT NULL) AS refused,
+    coalesce(bool_or(action = 'refused' AND status IS NULL), false) AS more
+FROM audit WHERE at >= $1;
+
 -- name: prune
 -- about: Let go of what is older than that, at most so many at once.
 DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < $1 ORDER BY at LIMIT $2);

@@ -218,7 +218,12 @@ def reader_of(request: Request) -> Reader:
     if caller is None:
         return Reader("", may_respond=False)
     caller = caller_of(request)
-    return Reader(caller.name, may_respond=caller.may(Scope.RESPOND))
+    return Reader(
+        caller.name,
+        may_respond=caller.may(Scope.RESPOND),
+        may_audit=caller.may(Scope.AUDIT),
+        is_admin=caller.may(Scope.ADMIN),
+    )
 
 
 def show(

@@ -19,7 +19,7 @@ from tocsin.store import incident_alerts, incidents, journal, runbooks, silences
 from tocsin.web.context import Context, context_of
 from tocsin.web.errors import Problem
 from tocsin.web.guard import PUBLIC, Scope, allow, caller_of
-from tocsin.web.pages import entrance, forms, live
+from tocsin.web.pages import entrance, forms, live, people
 from tocsin.web.pages.render import reader_of, show
 from tocsin.web.pages.views.acknowledge import acknowledging
 from tocsin.web.pages.views.board import board
@@ -50,6 +50,7 @@ _VIA_LINK: Final = "the link"
 router = APIRouter(include_in_schema=False, dependencies=[Depends(live.note_mark)])
 router.include_router(live.router)
 router.include_router(entrance.router)
+router.include_router(people.router)
 
 
 # -- Looking ---------------------------------------------------------------------------------------

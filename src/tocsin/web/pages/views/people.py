@@ -201,6 +201,34 @@ def may_words(role: Role) -> str:
     return saying.listed([SCOPES[scope] for scope in SCOPES_BY_ROLE[role]])
 
 
+def people_heading(users: Sequence[User], tokens: Sequence[Grant], at: datetime) -> tuple[str, str]:
+    """Return the heading of the page and the sentence below it."""
+    able = [user for user in users if not user.is_disabled]
+    admins = [user for user in able if user.role is Role.ADMIN]
+    who = "Nobody" if not able else saying.capital(saying.number(len(able)))
+    noun = "" if not able else " person" if len(able) == 1 else " people"
+    good = [token for token in tokens if not token.is_over]
+    soon = [t for t in good if t.expires_at is not None and t.expires_at - at < _SOON]
+    told = [saying.counted(len(admins), "admin"), saying.counted(len(good), "token")]
+    if soon:
+        verb = "expires" if len(soon) == 1 else "expire"
+        told.append(f"{saying.number(len(soon))} {verb} within a week")
+    return f"{who}{noun} may sign in.", f"{', '.join(told)}."
+
+
+def audit_heading(done: int, refused: int, *, more: bool) -> str:
+    """Return the heading of the audit trail: what the last day held.
+
+    ``more`` says that some refusals were only counted by the minute, so that there were more.
+    """
+    first = f"{saying.capital(saying.number(done))} {'act' if done == 1 else 'acts'} in 24 hours."
+    if not refused:
+        return f"{first} Nobody was refused."
+    attempts = "attempt was" if refused == 1 else "attempts were"
+    many = f"more than {saying.number(refused)}" if more else saying.number(refused)
+    return f"{first} {saying.capital(many)} {attempts} refused."
+
+
 # -- The audit trail -------------------------------------------------------------------------------
 
 _ACTS: Final = {
@@ -264,28 +292,39 @@ def audit_view(record: Record) -> AuditView:
     """Return an act as the page shows it."""
     refused = record.action == "refused"
     outcome, tone = _outcome(record.status)
+    if refused:
+        outcome, tone = (f"{record.status}" if record.status else ""), "warn"
+    elif record.kind == "server":
+        outcome, tone = "", ""
     act = _ACTS.get(record.action)
     target = record.target
     if act is None:
         ending = record.action.rstrip("/").rpartition("/")[2]
         act = _ENDINGS.get(ending, record.action)
-    if refused:
-        act = "was refused" if target else "were refused"
+    if refused and not target:
+        act = "were refused"
     return AuditView(
         id=record.id,
         at=record.at,
-        actor=record.actor or ("Somebody" if target or not refused else "Others"),
+        actor=record.actor or _nobody(record),
         kind=record.kind,
         icon="triangle-alert" if tone == "warn" else _ICONS.get(record.kind, "circle-help"),
         act=act,
         target="" if refused else target,
         href=f"/incidents/{target}" if target.startswith("INC-") and " " not in target else "",
         detail=record.detail,
-        exactly=target if refused else record.action,
+        exactly=target if refused else record.action if "/" in record.action else "",
         address=record.address,
         outcome=outcome,
         tone=tone,
     )
+
+
+def _nobody(record: Record) -> str:
+    """Return who did something that has no name to it."""
+    if record.kind == "server":
+        return "The server"
+    return "Others" if record.action == "refused" and not record.target else "Somebody"
 
 
 def _outcome(status: int | None) -> tuple[str, str]:
