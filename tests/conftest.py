@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -104,6 +105,7 @@ def _url_of(url: str, name: str) -> str:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "root_only: what only root can do: become somebody else")
+    config.addinivalue_line("markers", "mounts: what mounts a file system of its own")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -112,6 +114,23 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         left_out = [item for item in items if item.get_closest_marker("root_only")]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if not item.get_closest_marker("root_only")]
+    if any(item.get_closest_marker("mounts") for item in items) and not _can_mount():
+        left_out = [item for item in items if item.get_closest_marker("mounts")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("mounts")]
+
+
+def _can_mount() -> bool:
+    """Say whether this machine lets us mount; a container seldom does, even as root."""
+    with tempfile.TemporaryDirectory(prefix="tocsin-test-") as folder:
+        mounting = ["mount", "-t", "tmpfs", "-o", "size=1m", "tocsin-test", folder]
+        try:
+            done = subprocess.run(mounting, capture_output=True, check=False)
+        except OSError:
+            return False
+        if done.returncode == 0:
+            subprocess.run(["umount", folder], check=True)
+        return done.returncode == 0
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -97,6 +97,20 @@ class TestRefusals:
         said = refused(*serving(runbook, data))
         assert re.search(rf"{re.escape(str(runbook))}:\d+:\d+ T\d+ .*P7", said)
         assert "cannot be put in force" in said
+        # Nothing was kept in it, so nothing is left of it.
+        assert not data.exists()
+
+    def test_a_runbook_with_errors_does_no_harm_to_what_is_there(self, runbook, data):
+        good = runbook.read_text()
+        with tocsin(runbook, data) as server:
+            path = f"/in/{server.key}/api/v2/alerts"
+            server.api.post(path, json=[{"labels": {"alertname": "A", "service": "api"}}])
+            wait_until(server.incidents, why="an incident to open")
+        runbook.write_text(good + "- P7: Escalate if not resolved in 1 hour\n")
+        refused(*serving(runbook, data))
+        runbook.write_text(good)
+        with tocsin(runbook, data) as server:
+            assert len(server.incidents()) == 1
 
     def test_an_unknown_setting(self, runbook, data):
         settings = runbook.with_name("tocsin.toml")

@@ -8,6 +8,7 @@ import fcntl
 import hashlib
 import os
 import secrets
+import shutil
 import stat
 import tempfile
 from pathlib import Path
@@ -38,6 +39,7 @@ class DataDirectory:
         self._lock_file = self.root / "lock"
         self._account = account
         self._lock: int | None = None
+        self._was_made = False
 
     def prepare(self) -> None:
         """Make the directory, enterable by the database's user and readable by nobody else.
@@ -51,6 +53,7 @@ class DataDirectory:
             self.root.parent.mkdir(parents=True, exist_ok=True)
             with contextlib.suppress(FileExistsError):
                 self.root.mkdir(mode)
+                self._was_made = True
                 self.root.chmod(mode)
             if not self.root.is_dir():
                 raise NotADirectoryError(errno.ENOTDIR, "it is a file")
@@ -63,6 +66,11 @@ class DataDirectory:
                 "Choose another with --data."
             ) from error
         if not os.access(self.root, os.R_OK | os.W_OK | os.X_OK):
+            if os.statvfs(self.root).f_flag & os.ST_RDONLY:
+                raise EmbeddedError(
+                    f"The data directory {self.root} lies on a file system that is mounted "
+                    "read-only: mount it for writing, or choose another with --data."
+                )
             raise EmbeddedError(
                 f"The data directory {self.root} belongs to another user: "
                 "choose another with --data."
@@ -91,9 +99,31 @@ class DataDirectory:
                 f"Another Tocsin (process {holder}) already runs on the data directory "
                 f"{self.root}: stop it first, or choose another with --data."
             ) from error
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+        try:
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+        except OSError as error:
+            os.close(lock)
+            raise EmbeddedError(
+                f"Nothing can be written into the data directory {self.root}: {error.strerror}. "
+                "Make room there, or choose another with --data."
+            ) from error
         self._lock = lock
+
+    def discard(self) -> None:
+        """Remove the database and all that belongs to it; nothing of what others put there.
+
+        For a start that failed before anything of value was in it.
+        """
+        for tree in (self.cluster, self.building, self.root / "socket"):
+            shutil.rmtree(tree, ignore_errors=True)
+        for file in (self.password_file, self.log):
+            file.unlink(missing_ok=True)
+        if self._was_made:
+            self._lock_file.unlink(missing_ok=True)
+            # Not empty: somebody else keeps something there.
+            with contextlib.suppress(OSError):
+                self.root.rmdir()
 
     def release(self) -> None:
         """Let others have the directory."""
@@ -128,10 +158,15 @@ class DataDirectory:
 
     def open_log(self) -> int:
         """Return a descriptor that appends to the log. A very long one is set aside first."""
-        with contextlib.suppress(FileNotFoundError):
-            if self.log.stat().st_size > _LOG_BYTES_MAX:
-                self.log.replace(self.log.with_suffix(".log.old"))
+        self.trim_log()
         return os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+
+    def trim_log(self) -> None:
+        """Set a very long log aside. The server that writes it goes on at the new beginning."""
+        with contextlib.suppress(OSError):
+            if self.log.stat().st_size > _LOG_BYTES_MAX:
+                shutil.copyfile(self.log, self.log.with_suffix(".log.old"))
+                os.truncate(self.log, 0)
 
     def socket_directory(self) -> Path:
         """Return a private directory (0700, of the database's user) short enough for a socket.

@@ -35,6 +35,7 @@ _STOP_S_MAX = 30.0
 _INITDB_S_MAX = 120.0
 _LOOK_EVERY_S = 0.005
 _WATCH_EVERY_S = 0.25
+_LOOKS_UNTIL_TRIM = 240
 _RESTART_AFTER_S = (0.0, 0.5, 2.0, 5.0)
 # Nothing of ours, or of the person who starts us, leaks into the database's process.
 _ENVIRONMENT = {"LC_ALL": "C", "PATH": "/usr/bin:/bin", "TZ": "UTC"}
@@ -74,6 +75,7 @@ class Embedded:
         self._account = account
         self._process: subprocess.Popen[bytes] | None = None
         self._socket_directory: Path | None = None
+        self._is_new = False
         self.url = ""
 
     def __repr__(self) -> str:
@@ -101,7 +103,7 @@ class Embedded:
             # Also when we are cancelled: what a thread has begun to start must not stay behind.
             with contextlib.suppress(EmbeddedError):
                 await starting
-            await server.stop()
+            await server.discard_if_new()
             raise
         return server
 
@@ -119,28 +121,41 @@ class Embedded:
         """Stop it: clients are sent off, everything is written. Stopping twice is no error."""
         await asyncio.to_thread(self._close)
 
+    async def discard_if_new(self) -> None:
+        """Stop it, and leave nothing behind if this start made it: nobody has kept anything in it."""
+        await asyncio.to_thread(self._close, discard=self._is_new)
+
     async def keep(self, stop: asyncio.Event) -> None:
         """Start it again whenever it dies, until ``stop`` is set.
 
         Whoever uses the database sees Unavailable meanwhile. Failures to start are logged, and
         tried again.
         """
-        failures = 0
+        failures = looks = 0
+        said = ""
         while not stop.is_set():
+            after_s = _RESTART_AFTER_S[min(failures, len(_RESTART_AFTER_S) - 1)]
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_WATCH_EVERY_S):
+                async with asyncio.timeout(_WATCH_EVERY_S if self.pid is not None else after_s):
                     await stop.wait()
-            if stop.is_set() or self.pid is not None:
+            if stop.is_set():
+                return
+            if self.pid is not None:
+                looks += 1
+                if looks % _LOOKS_UNTIL_TRIM == 0:
+                    await asyncio.to_thread(self._directory.trim_log)
                 continue
-            await asyncio.sleep(_RESTART_AFTER_S[min(failures, len(_RESTART_AFTER_S) - 1)])
             failures += 1
             try:
-                await asyncio.to_thread(self._run)
+                await asyncio.to_thread(self._run_again)
             except (EmbeddedError, OSError) as error:
-                _LOG.error("%s", error)
+                # The same words every five seconds would only hide others.
+                if str(error) != said:
+                    said = str(error)
+                    _LOG.error("The embedded database has died. %s Trying again.", error)
             else:
                 _LOG.warning("The embedded database had died and was started again.")
-                failures = 0
+                failures, said = 0, ""
 
     def open(self) -> None:
         """Hold the directory and run its server. Blocks; ``start`` calls it in a thread."""
@@ -152,6 +167,15 @@ class Embedded:
             raise EmbeddedError(
                 f"The embedded database cannot run in {self._directory.root}: {error}."
             ) from error
+
+    def _run_again(self) -> None:
+        """Run the server of what is there; where nothing is, make nothing new in its place."""
+        if not self._directory.cluster.exists():
+            raise EmbeddedError(
+                f"{self._directory.cluster} is gone: something removed it while Tocsin ran. Put it "
+                "back, or stop Tocsin and start it again on a new database."
+            )
+        self._run()
 
     def _run(self) -> None:
         """Make the cluster if there is none, start its server, and wait until it accepts."""
@@ -186,6 +210,7 @@ class Embedded:
     def _initialise(self, installation: Path, password: str) -> None:
         # Made under another name and renamed when it is whole and on the disk, so that a crash
         # half-way leaves nothing that looks like a database.
+        self._is_new = True
         building = self._directory.building
         shutil.rmtree(building, ignore_errors=True)
         building.mkdir(0o700)
@@ -297,7 +322,7 @@ class Embedded:
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise EmbeddedError(f"The embedded database does not open: {error}.") from error
 
-    def _close(self) -> None:
+    def _close(self, *, discard: bool = False) -> None:
         process, self._process = self._process, None
         if process is not None and process.poll() is None:
             for number, wait_s in ((signal.SIGINT, _STOP_S_MAX), (signal.SIGQUIT, 5.0)):
@@ -311,6 +336,8 @@ class Embedded:
         if self._socket_directory is not None:
             self._directory.forget_socket_directory(self._socket_directory)
             self._socket_directory = None
+        if discard:
+            self._directory.discard()
         self._directory.release()
 
     def _give_away(self, path: Path) -> None:
