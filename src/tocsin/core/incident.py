@@ -35,6 +35,7 @@ from tocsin.core.state import Grade, IncidentState
 from tocsin.core.timers import pending_rungs, rung_due, timers_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from tocsin.base.source import Source
@@ -372,12 +373,13 @@ class _Turn:
 
     # -- Escalation --------------------------------------------------------------------------------
 
-    def _plan(self) -> None:
+    def _plan(self, *, told: Sequence[tuple[str, int, Urgency]] = ()) -> None:
+        """Plan the ladder anew, without those whom it reached and those who were ``told``."""
         rungs = plan_rungs(
             self.policy,
             self.state.severity,
             security_breach=self.state.security_breach,
-            reached=self.state.reached,
+            reached=(*self.state.reached, *told),
         )
         if rungs != self.state.rungs:
             self.emit(ev.RungsPlanned(rungs))
@@ -401,11 +403,16 @@ class _Turn:
             for person in self.surroundings.directory.reachable_as(role)
         }
         roles = {role for rung in due for role in rung.roles}
+        reached = self.state.reached
         for name, page in self.state.pages.items():
             # Whoever gave such a role up keeps the page until it is handed over.
             kept = name in paged or (page.role in roles and self._has_given_up(page))
             if not kept and page.acknowledged_at is None and not page.stopped:
                 self.emit(ev.PageStopped(name, page.name, page.role, self.state.severity))
+        # Who was reached ahead of time, and is let go of, is reached when their time comes. Who was
+        # paged is not told once more of what is mild now.
+        passed_s = (self.at - self.state.started_at).total_seconds()
+        self._plan(told=[reach for reach in reached if reach[1] <= passed_s])
 
     def settle(self) -> None:
         """Draw the consequences that follow from the state alone."""
