@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
+from datetime import timedelta
 
 import httpx2
 import pytest
@@ -10,14 +12,32 @@ from msgspec.structs import replace
 
 from tests.web.pages.conftest import browser
 from tests.web.pages.gallery import READER, Gallery, muted_night, open_gallery, store_world
+from tocsin.base.rights import Role
 from tocsin.core.phases import Phase
 from tocsin.core.state import IncidentState
 from tocsin.runbook import compile_runbook
-from tocsin.store import access, incidents, runbooks
+from tocsin.store import access, incidents, people, runbooks
 from tocsin.store.database import Database
+from tocsin.store.people import User
 from tocsin.web.guard import SESSION_COOKIE
 
 pytestmark = pytest.mark.anyio
+
+
+async def link_for(gallery: Gallery, user: str | None) -> str:
+    """Offer a link; None is the console's."""
+    secret = gallery.context.ids.secret()
+    until = gallery.context.clock.now() + timedelta(minutes=15)
+    async with gallery.context.database.transaction() as connection:
+        await access.offer_link(connection, secret, until, user)
+    return secret
+
+
+async def user(gallery: Gallery, id: str) -> User:  # noqa: A002
+    async with gallery.context.database.reading() as connection:
+        found = await people.get(connection, id)
+    assert found is not None
+    return found
 
 
 async def state_of(gallery: Gallery, incident: str) -> IncidentState:
@@ -32,7 +52,16 @@ async def state_of(gallery: Gallery, incident: str) -> IncidentState:
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/incidents/INC-8", "/incidents/INC-3/postmortem", "/runbook", "/declare", "/logout"],
+    [
+        "/",
+        "/incidents/INC-8",
+        "/incidents/INC-3/postmortem",
+        "/runbook",
+        "/declare",
+        "/me",
+        "/people",
+        "/audit",
+    ],
 )
 async def test_pages_need_a_session(stranger: httpx2.AsyncClient, path: str) -> None:
     answer = await stranger.get(path)
@@ -174,7 +203,7 @@ async def test_a_silenced_incident_says_what_it_waits_for(database: Database) ->
 
 async def test_the_sign_in_page_says_how_to_get_a_link(stranger: httpx2.AsyncClient) -> None:
     for path in ("/login", "/login/nonsense"):
-        assert "<code>tocsin login</code>" in (await stranger.get(path)).text
+        assert "<code>tocsin user link</code>" in (await stranger.get(path)).text
 
 
 async def test_the_post_mortem_reads_as_a_paper(http: httpx2.AsyncClient) -> None:
@@ -352,59 +381,126 @@ async def test_a_signed_link_to_a_page_that_is_not_there_is_not_valid(
 # -- Coming in -------------------------------------------------------------------------------------
 
 
-async def test_a_sign_in_link_works_once_and_asks_for_a_name(
+async def test_a_link_shows_whom_it_signs_in_and_signs_in_once(
     night: Gallery, stranger: httpx2.AsyncClient
 ) -> None:
-    first = await stranger.get(f"/login/{night.link}")
-    assert (first.status_code, first.headers["location"]) == (303, "/name")
+    path = f"/login/{await link_for(night, 'sam')}"
+    for _ in range(2):  # Chats and scanners of mail look at links; that costs nobody theirs.
+        seen = await stranger.get(path)
+        assert "Sign in as Sam Okafor?" in seen.text
+        assert "set-cookie" not in seen.headers
+    first = await stranger.post(path)
+    assert (first.status_code, first.headers["location"]) == (303, "/")
     cookie = first.headers["set-cookie"]
     for word in (f"{SESSION_COOKIE}=", "HttpOnly", "SameSite=lax", "Path=/", "Max-Age=2592000"):
         assert word in cookie
-    assert "Who are you?" in (await stranger.get("/name")).text
+    assert "Signed in as Sam Okafor" in (await stranger.get("/")).text
     async with browser(night, "") as another:
-        again = await another.get(f"/login/{night.link}")
+        again = await another.post(path)
     assert again.status_code == 410
     assert "set-cookie" not in again.headers
 
 
-async def test_a_chat_that_previews_a_link_does_not_use_it_up(
-    night: Gallery, stranger: httpx2.AsyncClient
-) -> None:
-    for agent in ("Slackbot-LinkExpanding 1.0", "WhatsApp/2.23", "facebookexternalhit/1.1"):
-        seen = await stranger.get(f"/login/{night.link}", headers={"User-Agent": agent})
-        assert seen.status_code == 200
-        assert "set-cookie" not in seen.headers
-    assert (await stranger.get(f"/login/{night.link}")).status_code == 303
+async def test_a_foreign_page_signs_nobody_in(night: Gallery, stranger: httpx2.AsyncClient) -> None:
+    path = f"/login/{await link_for(night, 'sam')}"
+    foreign = await stranger.post(path, headers={"Sec-Fetch-Site": "cross-site"})
+    assert foreign.status_code == 403
+    assert (await stranger.post(path)).status_code == 303
 
 
-async def test_nobody_signs_in_under_the_name_of_a_token(
+async def test_the_link_of_the_console_asks_who_it_is_and_makes_somebody_new_an_admin(
     night: Gallery, stranger: httpx2.AsyncClient
 ) -> None:
-    async with night.context.database.transaction() as connection:
-        await access.grant(connection, "admin", "a-secret", ["admin"])
-    await stranger.get(f"/login/{night.link}")
-    answer = await stranger.post("/name", data={"name": "Admin"})
+    path = f"/login/{night.link}"
+    seen = (await stranger.get(path)).text
+    assert "somebody new becomes an admin" in seen
+    for name in ("Sam Okafor", READER, "Lena Brandt", "Rae"):
+        assert f'<span class="vh">, {name}</span>' in seen
+    assert (await stranger.post(path, data={"name": " "})).status_code == 422
+    assert (await stranger.post(path, data={"name": " Kim\tNg "})).status_code == 303
+    assert (await user(night, "kim-ng")).role is Role.ADMIN
+    assert "Signed in as Kim Ng" in (await stranger.get("/")).text
+
+
+async def test_who_is_here_already_stays_what_they_are(
+    night: Gallery, stranger: httpx2.AsyncClient
+) -> None:
+    # Also by writing their name: a name that somebody goes by is theirs.
+    for said in ({"who": "rae"}, {"name": " RAE "}):
+        link = await link_for(night, None)
+        assert (await stranger.post(f"/login/{link}", data=said)).status_code == 303
+        assert "Signed in as Rae" in (await stranger.get("/")).text
+    assert (await user(night, "rae")).role is Role.VIEWER
+
+
+async def test_a_person_of_the_settings_is_that_person(database: Database) -> None:
+    async with open_gallery(database) as night:
+        async with night.context.database.transaction() as connection:
+            for table in ("sessions", "sign_in_links", "grants", "users"):
+                await connection.execute(f"DELETE FROM {table}")  # noqa: S608 - four fixed names
+        link = await link_for(night, None)
+        async with browser(night, "") as http:
+            seen = (await http.get(f"/login/{link}")).text
+            assert "You are the first here, and will be an admin." in seen
+            assert "Becomes an admin" in seen
+            answer = await http.post(f"/login/{link}", data={"who": "priya"})
+            assert answer.status_code == 303
+        first = await user(night, "priya")
+        assert (first.name, first.role) == (READER, Role.ADMIN)
+
+
+async def test_nobody_signs_in_under_the_name_of_a_token_and_the_link_stays_good(
+    night: Gallery, stranger: httpx2.AsyncClient
+) -> None:
+    path = f"/login/{night.link}"
+    answer = await stranger.post(path, data={"name": "Admin"})
     assert answer.status_code == 422
     assert "is the name of a token" in answer.text
+    assert "set-cookie" not in answer.headers
+    assert (await stranger.post(path, data={"name": "Kim"})).status_code == 303
 
 
-async def test_the_timeline_goes_by_the_name_that_was_given(
+async def test_a_disabled_user_comes_in_by_no_link(
     night: Gallery, stranger: httpx2.AsyncClient
 ) -> None:
-    await stranger.get(f"/login/{night.link}")
-    assert (await stranger.post("/name", data={"name": " "})).status_code == 422
-    answer = await stranger.post("/name", data={"name": " Rae\tOno "})
-    assert (answer.status_code, answer.headers["location"]) == (303, "/")
-    assert "Signed in as Rae Ono" in (await stranger.get("/")).text
+    own = await link_for(night, "sam")
+    async with night.context.database.transaction() as connection:
+        assert await people.disable(connection, await user(night, "sam")) == ""
+    assert (await stranger.post(f"/login/{own}")).status_code == 410
+    console = f"/login/{night.link}"
+    assert "Sam Okafor" not in (await stranger.get(console)).text
+    for said in ({"who": "sam"}, {"name": "Sam Okafor"}):
+        answer = await stranger.post(console, data=said)
+        assert answer.status_code == 422
+        assert "set-cookie" not in answer.headers
 
 
 @pytest.mark.parametrize("secret", ["never-offered", "%00", "%C3%A9", "x" * 500])
 async def test_a_link_that_was_never_offered_signs_nobody_in(
     stranger: httpx2.AsyncClient, secret: str
 ) -> None:
-    answer = await stranger.get(f"/login/{secret}")
-    assert answer.status_code == 410
-    assert "set-cookie" not in answer.headers
+    for answer in (await stranger.get(f"/login/{secret}"), await stranger.post(f"/login/{secret}")):
+        assert answer.status_code == 410
+        assert "set-cookie" not in answer.headers
+
+
+async def test_over_https_the_cookie_can_be_set_by_nobody_else(
+    night: Gallery, stranger: httpx2.AsyncClient
+) -> None:
+    night.app.state.context = dataclasses.replace(night.context, public_url="https://tocsin.test")
+    link = await link_for(night, "sam")
+    cookie = (await stranger.post(f"/login/{link}")).headers["set-cookie"]
+    assert cookie.startswith(f"__Host-{SESSION_COOKIE}=")
+    assert "Secure" in cookie
+    assert "domain" not in cookie.lower()
+    # The plain name, which another host could set, is not heard there.
+    async with browser(night, night.session) as plain:
+        assert (await plain.get("/")).status_code == 401
+    # On the machine itself there is no https, and the console's link leads there.
+    direct = {"Host": "127.0.0.1:8642"}
+    link = await link_for(night, "sam")
+    cookie = (await stranger.post(f"/login/{link}", headers=direct)).headers["set-cookie"]
+    assert cookie.startswith(f"{SESSION_COOKIE}=")
 
 
 async def test_signing_out_ends_the_session(night: Gallery, http: httpx2.AsyncClient) -> None:

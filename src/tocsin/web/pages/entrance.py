@@ -87,6 +87,9 @@ async def log_in(request: Request, secret: str) -> Response:
         comer = _who(known, said)
     if comer is None:
         return await _show_link(request, secret, "Say who you are: the timeline will show it.")
+    if comer.is_disabled:
+        kept_out = f"{comer.name} is kept out. An admin can let them in again."
+        return await _show_link(request, secret, kept_out)
     by = "a link made for them" if link.user else "the link of the console"
     entry = Entry(comer.name, "link", "sign in", comer.id, f"by {by}", address=address_of(request))
     request.state.act = await door_of(request.app).trail.begin(entry)
