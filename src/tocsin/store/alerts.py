@@ -53,11 +53,43 @@ class AlertRow(msgspec.Struct, frozen=True):
     updated_at: datetime
 
 
+class Held(msgspec.Struct, frozen=True):
+    """What a row of an alert holds. ``record`` is None for one that is damaged.
+
+    Then it is unreadable, or columns say something else.
+    """
+
+    record: AlertRecord | None
+    ends_at: datetime | None
+
+
 async def load(c: Connection, fingerprints: Sequence[str]) -> dict[str, AlertRecord]:
     """Return the alerts of these fingerprints; those that are not known are missing."""
     rows = await c.fetch(_SQL["load"], [codec.key(f) for f in fingerprints])
     records = [_record(row) for row in rows]
     return {record.signal.fingerprint: record for record in records}
+
+
+async def of(c: Connection, service: str) -> dict[str, Held]:
+    """Return every alert on the desk of a service by the key of its row (``codec.key``)."""
+    rows = await c.fetch(_SQL["of"], codec.key(service))
+    return {row["fingerprint"]: Held(_sound(row), row["ends_at"]) for row in rows}
+
+
+def _sound(row: Record) -> AlertRecord | None:
+    try:
+        record = _record(row)
+    except msgspec.DecodeError:
+        return None
+    incident = None if record.incident is None else codec.key(record.incident)
+    columns = (row["fingerprint"], row["incident"], row["firing"], row["stale"])
+    said = (codec.key(record.signal.fingerprint), incident, record.firing, record.stale)
+    return record if columns == said else None
+
+
+async def forget(c: Connection, service: str, keys: Sequence[str]) -> None:
+    """Take alerts off the desk of a service, by the keys of their rows."""
+    await c.execute(_SQL["forget"], codec.key(service), list(keys))
 
 
 async def put(c: Connection, service: str, records: Sequence[AlertRecord], at: datetime) -> None:

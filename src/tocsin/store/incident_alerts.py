@@ -8,11 +8,12 @@ import msgspec
 
 from tocsin.core.state import IncidentAlert, IncidentState
 from tocsin.store import codec
-from tocsin.store.connection import Connection
+from tocsin.store.connection import Connection, Record
 from tocsin.store.statements import statements
 
 _SQL = statements("incident_alerts")
 _STATE = statements("incidents")["get"]
+_WRITTEN_AT_ONCE = 5_000
 
 
 class _Kept(msgspec.Struct, frozen=True):
@@ -66,6 +67,36 @@ async def find_each(
     for row in await c.fetch(_SQL["find_each"], list(names), each):
         found[names[row["incident"]]].update(_by_fingerprint([row["record"]]))
     return found
+
+
+async def all_of(c: Connection, incident: str) -> dict[str, IncidentAlert | None]:
+    """Return every row of an incident by its key, in the order they joined.
+
+    The key is that of the row (``codec.key``). None stands for a row that is damaged: unreadable,
+    or with columns that say something else.
+    """
+    rows = await c.fetch(_SQL["all"], codec.key(incident))
+    return {row["fingerprint"]: _sound(row) for row in rows}
+
+
+def _sound(row: Record) -> IncidentAlert | None:
+    try:
+        kept = codec.decode(row["record"], _Kept)
+    except msgspec.DecodeError:
+        return None
+    muted_by = None if kept.alert.muted_by is None else codec.key(kept.alert.muted_by)
+    columns = (row["fingerprint"], row["firing"], row["muted_by"])
+    said = (codec.key(kept.fingerprint), kept.alert.firing, muted_by)
+    return kept.alert if columns == said else None
+
+
+async def replace(c: Connection, incident: str, alerts: Mapping[str, IncidentAlert]) -> None:
+    """Make the rows of an incident exactly these, in this order."""
+    await c.execute(_SQL["forget"], codec.key(incident))
+    names = list(alerts)
+    for first in range(0, len(names), _WRITTEN_AT_ONCE):
+        part = names[first : first + _WRITTEN_AT_ONCE]
+        await put(c, incident, {name: alerts[name] for name in part})
 
 
 async def muting(c: Connection, incident: str) -> frozenset[str]:

@@ -22,8 +22,35 @@ async def next_id(c: Connection) -> str:
 
 async def put(c: Connection, state: IncidentState, rank: int) -> None:
     """Write the view of an incident. ``rank`` is that of its severity: 0 for the worst."""
-    await c.execute(
-        _SQL["put"],
+    await c.execute(_SQL["put"], *_columns(state, rank))
+
+
+async def restore(c: Connection, state: IncidentState, rank: int | None, at: datetime) -> None:
+    """Write the view of an incident that changed last at an instant of the past.
+
+    With None the rank stays as it is, or is the worst of all: what nobody can rank is seen first.
+    """
+    if rank is None:
+        row = await c.fetchrow(_SQL["view"], codec.key(state.id))
+        rank = 0 if row is None else row["rank"]
+    await c.execute(_SQL["restore"], *_columns(state, rank), codec.moment(at))
+
+
+async def is_as(c: Connection, state: IncidentState, rank: int | None) -> bool:
+    """Say whether the view of an incident is what ``put`` would write; None fits any rank."""
+    row = await c.fetchrow(_SQL["view"], codec.key(state.id))
+    if row is None:
+        return False
+    expected = _columns(state, row["rank"] if rank is None else rank)
+    try:
+        held = codec.decode(row["state"], IncidentState)
+    except msgspec.DecodeError:
+        return False
+    return held == state and tuple(row)[:-1] == expected[:-1]
+
+
+def _columns(state: IncidentState, rank: int) -> tuple[object, ...]:
+    return (
         codec.key(state.id),
         codec.text(state.title),
         codec.key(state.service),

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 
 import msgspec
 
 from tocsin.core.events import Event
 from tocsin.store import codec
-from tocsin.store.connection import Connection
+from tocsin.store.connection import Connection, Record
 from tocsin.store.statements import statements
 
 _SQL = statements("journal")
@@ -24,6 +24,18 @@ class Recorded(msgspec.Struct, frozen=True):
     seq: int
     at: datetime
     event: Event
+
+
+class Extent(msgspec.Struct, frozen=True):
+    """The numbers of the first and the last event of a stream, 0 without any, and how many."""
+
+    first: int
+    last: int
+    count: int
+
+    def is_whole(self, seq: int) -> bool:
+        """Say whether these are all events of a stream whose last one has this number."""
+        return (self.first, self.last, self.count) == (min(1, seq), seq, seq)
 
 
 async def append(
@@ -56,7 +68,28 @@ async def append(
 
 async def read(c: Connection, stream: str) -> list[Recorded]:
     """Return all events of a stream in their order; empty if it has none."""
-    return [
-        Recorded(row["seq"], row["at"], codec.decode(row["body"], Event))  # type: ignore[arg-type]  # a union is no type
-        for row in await c.fetch(_SQL["read"], codec.key(stream))
-    ]
+    return [_recorded(row) for row in await c.fetch(_SQL["read"], codec.key(stream))]
+
+
+async def pages(c: Connection, stream: str, limit: int = 2_000) -> AsyncIterator[list[Recorded]]:
+    """Yield all events of a stream in their order, so many at a time."""
+    after = 0
+    while rows := await c.fetch(_SQL["page"], codec.key(stream), after, limit):
+        yield [_recorded(row) for row in rows]
+        after = rows[-1]["seq"]
+
+
+async def extent(c: Connection, stream: str) -> Extent:
+    """Return which events of a stream there are."""
+    row = await c.fetchrow(_SQL["extent"], codec.key(stream))
+    assert row is not None, "an aggregate has a row"
+    return Extent(row["first"], row["last"], row["count"])
+
+
+async def names(c: Connection, after: str = "", limit: int = 500) -> list[str]:
+    """Return the next streams by name that have events or a state."""
+    return [row["stream"] for row in await c.fetch(_SQL["names"], after, limit)]
+
+
+def _recorded(row: Record) -> Recorded:
+    return Recorded(row["seq"], row["at"], codec.decode(row["body"], Event))  # type: ignore[arg-type]  # a union is no type

@@ -13,6 +13,16 @@ ON CONFLICT (fingerprint) DO UPDATE SET
     stale = excluded.stale, ends_at = excluded.ends_at, record = excluded.record,
     updated_at = excluded.updated_at;
 
+-- name: of
+-- about: Every alert on the desk of a service.
+SELECT fingerprint, incident, firing, stale, record, ends_at FROM alerts
+WHERE service = $1
+ORDER BY fingerprint;
+
+-- name: forget
+-- about: Take alerts off the desk of a service.
+DELETE FROM alerts WHERE service = $1 AND fingerprint = ANY($2::text[]);
+
 -- name: touch
 -- about: Unchanged repeats only move the end. Of those that moved nothing, say how the alert stands.
 -- "news": it fires again, and its desk must hear. "over": it ended after this repeat had come.

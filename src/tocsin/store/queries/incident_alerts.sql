@@ -31,6 +31,16 @@ CROSS JOIN LATERAL (
 ) a
 ORDER BY i.incident, a.firing DESC, a.number;
 
+-- name: all
+-- about: Every alert of one incident, in the order they joined.
+SELECT fingerprint, firing, muted_by, record FROM incident_alerts
+WHERE incident = $1
+ORDER BY number;
+
+-- name: forget
+-- about: Take every alert of one incident off.
+DELETE FROM incident_alerts WHERE incident = $1;
+
 -- name: muting
 -- about: The silences that mute alerts of an incident that fire.
 SELECT DISTINCT muted_by FROM incident_alerts

@@ -11,6 +11,21 @@ ON CONFLICT (id) DO UPDATE SET
     rank = excluded.rank, phase = excluded.phase, is_open = excluded.is_open,
     opened_at = excluded.opened_at, state = excluded.state, updated_at = now();
 
+-- name: restore
+-- about: The view of an incident as it would be had it never been lost: changed when its events say.
+INSERT INTO incidents
+    (id, title, service, severity, rank, phase, is_open, opened_at, state, updated_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+ON CONFLICT (id) DO UPDATE SET
+    title = excluded.title, service = excluded.service, severity = excluded.severity,
+    rank = excluded.rank, phase = excluded.phase, is_open = excluded.is_open,
+    opened_at = excluded.opened_at, state = excluded.state, updated_at = excluded.updated_at;
+
+-- name: view
+-- about: One incident, column by column.
+SELECT id, title, service, severity, rank, phase, is_open, opened_at, state
+FROM incidents WHERE id = $1;
+
 -- name: get
 -- about: One incident.
 SELECT state FROM incidents WHERE id = $1;
