@@ -293,6 +293,60 @@ async def test_the_log_of_the_library_is_pruned(database: Database) -> None:
     assert sorted(row["status"] for row in rows) == ["failed", "successful"]
 
 
+async def test_a_listener_that_went_deaf_is_noticed_and_made_anew(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard = Heard()
+    async with _running(database.direct, {"delivery": heard}):
+        await _enqueue(database, ("delivery", "before", NOW))
+        await heard.wait_for(1)
+        _make_deaf(database.direct)
+        # Nobody is told, so it comes at the next look.
+        await _enqueue(database, ("delivery", "unheard", NOW))
+        await heard.wait_for(2, within_s=5)
+        async with asyncio.timeout(40):
+            while "The job queue stopped" not in caplog.text:
+                await asyncio.sleep(0.1)
+        await _enqueue(database, ("delivery", "after", NOW))
+        await heard.wait_for(3)
+    assert "FailingListenerError" in caplog.text
+    assert heard.payloads == ["before", "unheard", "after"]
+
+
+def _make_deaf(route: Route) -> None:
+    """Let the driver forget who listens: the server goes on telling, and nobody hears it."""
+    for connection in route._connections:
+        connection._listeners.clear()
+
+
+async def test_a_hundred_thousand_jobs_that_wait_do_not_slow_down_those_that_are_due(
+    database: Database,
+) -> None:
+    loop = asyncio.get_running_loop()
+    heard = Heard()
+    later = timedelta(hours=1)
+    for _ in range(10):
+        await _enqueue(database, *(("timer", f"{STREAM}\n{n}", later) for n in range(10_000)))
+    async with database.transaction() as c:
+        await c.execute("ANALYZE tocsin_pgqueuer")
+    async with _running(database.direct, {"delivery": heard}):
+        await _enqueue(database, ("delivery", "first", NOW))
+        await heard.wait_for(1)
+        began = loop.time()
+        await _enqueue(database, *(("delivery", str(n), NOW) for n in range(2_000)))
+        await heard.wait_for(2_001, within_s=60)
+        took_s = loop.time() - began
+        late_s = []
+        for number in range(20):
+            began = loop.time()
+            await _enqueue(database, ("delivery", f"prompt {number}", NOW))
+            await heard.wait_for(2_002 + number)
+            late_s.append(loop.time() - began)
+    # Here it is some thousands a second, and milliseconds; a loaded machine has its excuse.
+    assert took_s < 20
+    assert sorted(late_s)[10] < 0.5
+
+
 async def test_names_do_not_follow_the_environment() -> None:
     code = (
         "from tocsin.store import jobs\n"
