@@ -17,6 +17,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from tests.benches import deliveries
 from tests.core.world import signal, world
 from tests.e2e.programs import ROOT, Tocsin
 from tests.fakes.webhook import FakeWebhook
@@ -45,7 +46,12 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="tocsin-bench-"))
     folder.chmod(0o711)
     try:
-        rows = [*_starts(folder), *_pages(folder, options.alerts), *_core()]
+        rows = [
+            *_starts(folder),
+            *_pages(folder, options.alerts),
+            *deliveries.rows(folder),
+            *_core(),
+        ]
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     for row in rows:
