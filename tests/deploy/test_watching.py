@@ -83,14 +83,18 @@ def test_a_prometheus_finds_every_metric_and_sees_a_failing_contact(enterable_di
                 ],
                 why="the delivery to be counted",
             )
-            assert firing() == set()
+            wait_until(lambda: firing() == set(), why="all to be well")
 
             # Every metric that the rules and the dashboard name is really there.
             told = "\n".join([*(a.partition("annotations:")[0] for a in alerts()), *expressions()])
             names = set(_METRIC.findall(told)) - _NOT_OURS
             assert len(names) > 35
-            there = set(ask("label/__name__/values"))
-            assert names - there == set()
+            # Senders are written down a while after they were heard.
+            wait_until(
+                lambda: names <= set(ask("label/__name__/values")),
+                seconds=60,
+                why=f"all metrics, of which there are {names}",
+            )
             # And what is asked for has an answer.
             empty = []
             for expression in expressions():

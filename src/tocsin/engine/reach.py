@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -35,8 +35,11 @@ class Way(msgspec.Struct, frozen=True):
         return FAILING if row.is_failing else DELIVERED
 
 
-def ways(directory: Directory) -> tuple[Way, ...]:
-    """Return every contact of the settings once: those of people first, in the settings' order."""
+def ways(directory: Directory, watchdog: Iterable[str] = ()) -> tuple[Way, ...]:
+    """Return every contact of the settings once: those of people first, in the settings' order.
+
+    ``watchdog`` are those that are told when Tocsin itself is in trouble.
+    """
     found: dict[Contact, Way] = {}
 
     def add(contact: Contact, name: str, *people: str) -> None:
@@ -57,4 +60,7 @@ def ways(directory: Directory) -> tuple[Way, ...]:
             add(contact, f"audience {audience}")
     for channel, contact in directory.channels.items():
         add(contact, f"channel {channel}")
+    for name in watchdog:
+        kind, _, address = name.partition(":")
+        add(Contact(kind, address), "watchdog")
     return tuple(found.values())

@@ -297,7 +297,8 @@ def _standing(standing: Standing) -> Iterator[Metric]:
 
 def _contacts(context: Context, known: Mapping[str, ContactRow]) -> Iterator[Metric]:
     states = Counter(dict.fromkeys(("delivered", "failing", "untested"), 0))
-    states.update(way.state(known) for way in ways(context.directory))
+    found = ways(context.directory, context.about.watchdog_contacts)
+    states.update(way.state(known) for way in found)
     yield _gauges(
         "tocsin_contacts",
         "Contacts of the settings by how their last delivery went.",

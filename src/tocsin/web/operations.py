@@ -43,7 +43,7 @@ async def get_doctor(request: Request) -> Response:
     try:
         facts = await _facts(context)
     except (Unavailable, TimeoutError) as error:
-        checks = (_away(str(error)),)
+        checks: tuple[Check, ...] = (_away(str(error)),)
     else:
         checks = doctor.examine(facts)
         database_at = facts.standing.at
@@ -70,7 +70,7 @@ async def get_contacts(request: Request) -> Response:
     context = context_of(request)
     async with context.database.reading() as connection:
         known = await contacts.known(connection)
-    return Json(shapes.ContactList(tuple(_contact(way, known) for way in ways(context.directory))))
+    return Json(shapes.ContactList(tuple(_contact(way, known) for way in _ways(context))))
 
 
 @router.post(
@@ -148,7 +148,7 @@ async def _facts(context: Context) -> Facts:
             listens=stands.listens,
             steps_left=stands.steps_left,
             pool_size=context.database.connections.most,
-            ways=ways(context.directory),
+            ways=_ways(context),
             findings=context.book.findings,
             edit_is_refused=context.book.refused is not None,
             about=context.about,
@@ -169,9 +169,13 @@ def _away(why: str) -> Check:
 # -- Contacts --------------------------------------------------------------------------------------
 
 
+def _ways(context: Context) -> tuple[Way, ...]:
+    return ways(context.directory, context.about.watchdog_contacts)
+
+
 def _chosen(context: Context, of: str) -> Sequence[Way]:
     """Return the ways that a person means by a contact, a name, or nothing; Problem 404 for none."""
-    found = ways(context.directory)
+    found = _ways(context)
     if not of:
         chosen = [way for way in found if way.people]
         if not chosen:
