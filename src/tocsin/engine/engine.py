@@ -140,7 +140,7 @@ class Engine:
 
     async def receive(self, batch: Received) -> None:
         """Make signals durable; their turns follow by themselves."""
-        self.wake(await self._intake.receive(batch, self._clock.now()), batch.key)
+        self.wake(await self._intake.receive(batch, self._timekeeper.cautious.now()), batch.key)
 
     async def declare(self, service: str, declaration: IncidentDeclared) -> str:
         """Declare an incident for a service and return its id; it is open when this returns."""
@@ -205,7 +205,7 @@ class Engine:
     def _loops(self, stop: asyncio.Event) -> list[Coroutine[None, None, None]]:
         loops: list[Coroutine[None, None, None]] = [self._timekeeper.run(stop)]
         if self.role != "worker":
-            loops.append(self._intake.run(stop, self._clock, self.wake))
+            loops.append(self._intake.run(stop, self._timekeeper.cautious, self.wake))
         if self.role != "web":
             handlers: dict[str, Callable[[str], Awaitable[None]]] = {
                 "timer": self.fire,

@@ -121,7 +121,7 @@ class Intake:
                 fresh.append(signal)
         self._hear(batch, at)
         if len(self._repeats) >= REPEATS_MAX:
-            await self.write_through(at)
+            await self.write_through()
         if not fresh and not batch.rejected:
             self._instruments.received(batch, 0)
             return ()
@@ -229,7 +229,7 @@ class Intake:
             # The last round comes after ``stop``: what was heard is written down before we end.
             stops = stop.is_set()
             try:
-                streams = await self.write_through(clock.now())
+                streams = await self.write_through()
                 if streams:
                     wake(streams)
                 if loop.time() >= count_at:
@@ -248,7 +248,7 @@ class Intake:
                 async with asyncio.timeout(ROUND_S):
                     await stop.wait()
 
-    async def write_through(self, at: datetime) -> tuple[str, ...]:
+    async def write_through(self) -> tuple[str, ...]:
         """Write the moved-on ends of repeated alerts; called often, and before alerts lapse.
 
         Returns the streams that now have work: those of alerts that were taken for firing and are
@@ -260,7 +260,7 @@ class Intake:
         try:
             async with self._database.transaction() as connection:
                 verdicts = await alerts.touch(
-                    connection, [self._repeat(*repeat) for repeat in repeats.values()], at
+                    connection, [self._repeat(*repeat) for repeat in repeats.values()]
                 )
                 arrivals = [
                     self._arrival(*repeats[fingerprint])

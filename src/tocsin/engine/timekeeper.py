@@ -37,6 +37,28 @@ LOOK_EVERY_S = 0.5
 _ABSENT_AFTER_S = 30.0
 
 
+class Cautious:
+    """The earlier of our time and the database's: what fires by either of them fires.
+
+    Whether an alert has ended is told by an instant of its sender's clock. Of two clocks of ours,
+    one that is ahead would call firing alerts ended, and nobody would be paged; by one that is
+    behind they end later.
+    """
+
+    def __init__(self, timekeeper: Timekeeper, clock: Clock) -> None:
+        """Take both."""
+        self._timekeeper = timekeeper
+        self._clock = clock
+
+    def now(self) -> datetime:
+        """Return the earlier time (UTC)."""
+        return min(self._timekeeper.now(), self._clock.now())
+
+    def elapsed(self) -> float:
+        """Return seconds that passed, as ours does."""
+        return self._clock.elapsed()
+
+
 class Timekeeper:
     """Watches the clock of one database for one process."""
 
@@ -54,6 +76,7 @@ class Timekeeper:
         self._woke = woke
         self._lease_s = lease_s
         self._pace: Pace | None = None
+        self.cautious = Cautious(self, clock)
         self._looked_at = self._reached_since = clock.elapsed()
 
     def now(self) -> datetime:

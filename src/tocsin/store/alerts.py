@@ -113,7 +113,7 @@ async def put(c: Connection, service: str, records: Sequence[AlertRecord], at: d
     )
 
 
-async def touch(c: Connection, repeats: Sequence[Repeat], at: datetime) -> dict[str, Verdict]:
+async def touch(c: Connection, repeats: Sequence[Repeat]) -> dict[str, Verdict]:
     """Move the ends of alerts whose repeats changed nothing else.
 
     Each fingerprint is there once. Returned are those where that was a mistake, with how they
@@ -126,7 +126,6 @@ async def touch(c: Connection, repeats: Sequence[Repeat], at: datetime) -> dict[
     names = {codec.key(repeat.fingerprint): repeat.fingerprint for repeat in rows}
     found = await c.fetch(
         _SQL["touch"],
-        codec.moment(at),
         list(names),
         [codec.key(r.stream) for r in rows],
         [None if r.ends_at is None else codec.moment(r.ends_at) for r in rows],
@@ -136,7 +135,7 @@ async def touch(c: Connection, repeats: Sequence[Repeat], at: datetime) -> dict[
 
 
 async def lapsed(c: Connection, grace_s: float, limit: int = 500) -> list[Lapsed]:
-    """Return firing alerts whose end passed ``grace_s`` ago by the database's clock."""
+    """Return firing alerts that ended ``grace_s`` ago and were not sent again since, as long."""
     return [
         Lapsed(row["service"], _record(row).signal.fingerprint, row["ends_at"])
         for row in await c.fetch(_SQL["lapsed"], grace_s, limit)

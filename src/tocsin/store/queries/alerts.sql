@@ -28,11 +28,11 @@ DELETE FROM alerts WHERE service = $1 AND fingerprint = ANY($2::text[]);
 -- "news": it fires again, and its desk must hear. "over": it ended after this repeat had come.
 -- "early": its desk has not judged it yet, or is just doing so.
 WITH told AS (
-    SELECT * FROM unnest($2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[])
+    SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[])
         AS t (fingerprint, stream, ends_at, received_at)
 ), moved AS (
     UPDATE alerts a
-    SET ends_at = t.ends_at, updated_at = $1
+    SET ends_at = t.ends_at, updated_at = now()
     FROM told t
     WHERE a.fingerprint = t.fingerprint AND a.firing AND NOT a.stale
     RETURNING a.fingerprint
@@ -53,8 +53,10 @@ WHERE t.fingerprint NOT IN (SELECT fingerprint FROM moved);
 
 -- name: lapsed
 -- about: Firing alerts that were not sent again in time, the longest overdue first.
+-- Their ends are by their senders' clocks, which may differ: what came lately has not lapsed.
 SELECT service, record, ends_at FROM alerts
 WHERE firing AND NOT stale AND ends_at < now() - make_interval(secs => $1::double precision)
+    AND updated_at < now() - make_interval(secs => $1::double precision)
 ORDER BY ends_at
 LIMIT $2;
 
