@@ -163,7 +163,7 @@ async def test_a_repeat_of_what_ended_elsewhere_reaches_its_desk_at_once(
     await judge(database, AlertRecord(sent, firing=False))
     again = replace(sent, ends_at=in_minutes(9))
     assert await intake.receive(batch(again), CLOCK.now()) == ()
-    assert await intake.write_through(CLOCK.now()) == (DESK,)
+    assert await intake.write_through() == (DESK,)
     async with database.reading() as c:
         [item] = await inbox.take(c, DESK)
     assert item.input.signal == again  # type: ignore[union-attr]
@@ -175,7 +175,7 @@ async def test_a_repeat_from_before_the_end_opens_nothing_again(database: Databa
     await intake.receive(batch(sent), CLOCK.now())
     await intake.receive(batch(sent), CLOCK.now())
     await judge(database, AlertRecord(sent, firing=False))
-    assert await intake.write_through(CLOCK.now()) == ()
+    assert await intake.write_through() == ()
     # But the next one is news.
     assert await intake.receive(batch(sent), CLOCK.now()) == (DESK,)
 
@@ -188,7 +188,7 @@ async def test_an_end_that_follows_a_repeat_is_not_undone_by_it(database: Databa
     await intake.receive(batch(sent), CLOCK.now())
     await intake.receive(batch(replace(sent, ends_at=CLOCK.now())), CLOCK.now())
     await judge(database, AlertRecord(sent, firing=False))
-    assert await intake.write_through(CLOCK.now()) == ()
+    assert await intake.write_through() == ()
     assert await waiting(database) == []
 
 
@@ -198,11 +198,11 @@ async def test_repeats_of_what_is_not_judged_yet_do_not_pile_up(database: Databa
     await intake.receive(batch(sent), CLOCK.now())
     for _ in range(3):
         await intake.receive(batch(sent), CLOCK.now())
-        assert await intake.write_through(CLOCK.now()) == ()
+        assert await intake.write_through() == ()
     assert await waiting(database) == ["a"]
     # Once judged, the last of them is written through.
     await judge(database, AlertRecord(replace(sent, ends_at=None), firing=True))
-    await intake.write_through(CLOCK.now())
+    await intake.write_through()
     async with database.reading() as c:
         [record] = (await alerts.load(c, [sent.fingerprint])).values()
     assert record.signal.ends_at == sent.ends_at
@@ -218,9 +218,9 @@ async def test_repeats_are_kept_while_the_database_is_away(database: Database) -
     await intake.receive(batch(later), CLOCK.now())
     counting.is_away = True
     with pytest.raises(Unavailable):
-        await intake.write_through(CLOCK.now())
+        await intake.write_through()
     counting.is_away = False
-    await intake.write_through(CLOCK.now())
+    await intake.write_through()
     async with database.reading() as c:
         [record] = (await alerts.load(c, [sent.fingerprint])).values()
     assert record.signal.ends_at == later.ends_at

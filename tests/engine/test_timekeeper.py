@@ -198,6 +198,37 @@ async def test_an_engine_keeps_time_by_itself(database):
         await eventually(moved)
 
 
+async def test_what_fires_by_either_clock_fires(database):
+    keeper = Keeper(database)
+    await keeper.it.look()
+    by_the_database = await database.now()
+    keeper.clock.off_by = timedelta(days=1)
+    assert abs((keeper.it.cautious.now() - by_the_database).total_seconds()) < 5
+    keeper.clock.off_by = timedelta(days=-1)
+    assert keeper.it.cautious.now() < by_the_database - timedelta(hours=23)
+
+
+async def test_an_alert_is_no_resolved_one_because_our_clock_is_a_day_ahead(database):
+    clock = HandClock()
+    clock.off_by = timedelta(days=1)
+    engine = engine_on(database, clock=clock)
+    async with running(engine):
+        await eventually(lambda: _is_known(engine))
+        ends = SystemClock().now() + timedelta(minutes=4)
+        await engine.receive(batch(signal(severity="P1", ends=ends)))
+
+        async def is_open():
+            async with database.reading() as c:
+                return await incidents.find(c)
+
+        await eventually(is_open)
+
+
+async def _is_known(engine):
+    timekeeper = engine._timekeeper
+    return timekeeper.now() < timekeeper._clock.now() - timedelta(hours=1)
+
+
 def _people():
     from tests.engine.test_engine import APP_ONLY, TUNING
 
