@@ -13,14 +13,17 @@ from tocsin.base.source import Source
 from tocsin.core.effects import Message, SendNotice, SendPage, Topic
 from tocsin.core.inputs import DeliveryReported
 from tocsin.core.surroundings import Contact
-from tocsin.engine.courier import Courier
+from tocsin.engine.courier import LANE_AT_ONCE_MAX, Courier
 from tocsin.engine.outbound import GuardedClient, SmtpServer
 from tocsin.integrations.outbound.email import EMAIL
 from tocsin.integrations.outbound.slack import SLACK
 from tocsin.integrations.outbound.webhook import WEBHOOK
 from tocsin.integrations.wire import (
     Credentials,
+    Delivered,
     EmailCredentials,
+    HttpRequest,
+    HttpResponse,
     Links,
     Secret,
     SlackCredentials,
@@ -353,6 +356,189 @@ async def test_an_outcome_that_cannot_be_reported_is_not_settled_either(database
             assert (await post.row()).state == "delivered"
             assert await post.reports() == [DeliveryReported(KEY, delivered=True)]
             assert webhook.repeated == [KEY]
+
+
+class Gate:
+    """A channel that answers when it is let, and counts how many are at it at once."""
+
+    kind = "slow"
+
+    def __init__(self) -> None:
+        self.is_open = asyncio.Event()
+        self.asked: list[str] = []
+        self.at_once = 0
+        self.at_once_max = 0
+
+    def request(self, message, contact, links, credentials, key, at):
+        return HttpRequest("POST", contact.address, (("Key", key),), b"")
+
+    def outcome(self, response):
+        return Delivered()
+
+    async def perform(self, request):
+        if request.url == "quick":
+            return HttpResponse(200, {})
+        self.asked.append(request.headers[0][1])
+        self.at_once += 1
+        self.at_once_max = max(self.at_once_max, self.at_once)
+        try:
+            await self.is_open.wait()
+        finally:
+            self.at_once -= 1
+        return HttpResponse(200, {})
+
+    async def has_been_asked(self, count: int) -> None:
+        async with asyncio.timeout(10):
+            while len(self.asked) < count:
+                await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def a_running_courier(database, gate, *, by=None):
+    """A courier at work, with ``gate`` for contacts of the kinds "webhook" and "slack"."""
+    courier = Courier(
+        database=database,
+        outbound={"webhook": gate, "slack": gate},
+        credentials=Credentials(),
+        smtp=None,
+        client=gate,
+        links=links,
+        clock=FixedClock(),
+    )
+    courier.process = by
+    stop = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(courier.run(stop))
+        try:
+            yield courier
+        finally:
+            stop.set()
+            await running
+
+
+async def ask(database, contact, numbers) -> None:
+    pages = [SendPage(f"INC-1/d{n}", "p", "p", "P", contact, MESSAGE) for n in numbers]
+    async with database.transaction() as c:
+        await deliveries.add(c, "INC-1", pages)
+
+
+async def states(database) -> dict[str, str]:
+    async with database.reading() as c:
+        return {row.id: row.state for row in await deliveries.find(c, limit=1_000)}
+
+
+async def until(what, seconds: float = 10):
+    async with asyncio.timeout(seconds):
+        while not await what():
+            await asyncio.sleep(0.02)
+
+
+async def test_a_dead_channel_holds_up_no_other_however_much_waits_for_it(database):
+    gate = Gate()
+    await ask(database, Contact("webhook", "dead"), range(1, 400))
+    async with a_running_courier(database, gate) as courier:
+        await gate.has_been_asked(LANE_AT_ONCE_MAX)
+        await ask(database, Contact("webhook", "quick"), range(500, 700))
+        courier.wake()
+
+        async def quick_ones_arrived():
+            found = await states(database)
+            return all(found[f"INC-1/d{n}"] == "delivered" for n in range(500, 700))
+
+        await until(quick_ones_arrived)
+        assert gate.at_once_max == LANE_AT_ONCE_MAX
+        gate.is_open.set()
+
+        async def all_arrived():
+            return set((await states(database)).values()) == {"delivered"}
+
+        await until(all_arrived)
+        assert sorted(gate.asked) == sorted(f"INC-1/d{n}" for n in range(1, 400))
+
+
+async def test_a_courier_that_stops_hands_over_what_it_cannot_finish(database):
+    gate = Gate()
+    await ask(database, Contact("webhook", "dead"), range(1, 41))
+    async with a_running_courier(database, gate):
+        await gate.has_been_asked(LANE_AT_ONCE_MAX)
+    async with database.transaction() as c:
+        found = await deliveries.lease(c, None, 10, free={}, free_elsewhere=100)
+    assert len(found) == 40
+
+
+async def test_what_was_sent_is_settled_once_the_database_is_there_again(database):
+    gate = Gate()
+    await ask(database, Contact("webhook", "dead"), range(1, 6))
+    async with a_running_courier(database, gate):
+        await gate.has_been_asked(5)
+        async with database.transaction() as c:
+            # Nothing of ours can be settled while somebody holds these rows for too long.
+            await c.execute("SELECT id FROM deliveries FOR UPDATE")
+            gate.is_open.set()
+            await asyncio.sleep(0.3)
+            assert set((await states(database)).values()) == {"pending"}
+
+        async def all_arrived():
+            return set((await states(database)).values()) == {"delivered"}
+
+        await until(all_arrived)
+        assert len(gate.asked) == 5
+
+
+async def test_a_lease_is_renewed_for_as_long_as_an_attempt_takes(database):
+    gate = Gate()
+    await ask(database, Contact("webhook", "dead"), [1])
+    async with a_running_courier(database, gate) as courier:
+        await gate.has_been_asked(1)
+        async with database.transaction() as c:
+            await c.execute("UPDATE deliveries SET leased_until = now() - interval '1 s'")
+            assert await deliveries.stranded(c) == ["INC-1/d1"]
+            await courier.renew(c)
+            assert await deliveries.stranded(c) == []
+        gate.is_open.set()
+
+
+async def test_whoever_was_overtaken_settles_nothing_and_reports_nothing(database):
+    gate, other = Gate(), Gate()
+    await ask(database, Contact("webhook", "dead"), [1])
+    async with a_running_courier(database, gate) as frozen:
+        await gate.has_been_asked(1)
+        async with database.transaction() as c:
+            await c.execute("UPDATE deliveries SET leased_until = now() - interval '1 s'")
+            # Ours again, were it not that another takes it first.
+        async with a_running_courier(database, other):
+            await other.has_been_asked(1)
+            gate.is_open.set()
+            await until(_settled_by(frozen))
+            assert await states(database) == {"INC-1/d1": "pending"}
+            other.is_open.set()
+
+            async def arrived():
+                return await states(database) == {"INC-1/d1": "delivered"}
+
+            await until(arrived)
+    async with database.transaction() as c:
+        reports = [waiting.input for waiting in await inbox.take(c, STREAM)]
+    assert reports == [DeliveryReported("INC-1/d1", delivered=True)]
+
+
+def _settled_by(courier: Courier):
+    async def is_done() -> bool:
+        return not courier._held
+
+    return is_done
+
+
+async def test_an_attempt_is_given_up_when_its_lease_is_found_to_be_lost(database):
+    gate = Gate()
+    await ask(database, Contact("webhook", "dead"), [1])
+    async with a_running_courier(database, gate) as courier:
+        await gate.has_been_asked(1)
+        async with database.transaction() as c:
+            await c.execute("UPDATE deliveries SET attempts = attempts + 1")
+            await courier.renew(c)
+        await until(_settled_by(courier))
+        assert gate.at_once == 0
 
 
 class Broken:
