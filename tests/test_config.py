@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
+from msgspec.structs import replace
 
 from tocsin.config import ConfigError, crash_at, load
 from tocsin.core.surroundings import Contact
+from tocsin.engine.retention import Retention
 
 GOOD = """
 [server]
@@ -164,3 +168,28 @@ def test_a_crash_point_is_named_with_the_time_it_is_reached() -> None:
 def test_an_unknown_crash_point_is_refused_with_what_there_is(told: str) -> None:
     with pytest.raises(ConfigError, match="TOCSIN_CRASH_AT: "):
         crash_at({"TOCSIN_CRASH_AT": told})
+
+
+def test_what_is_not_said_of_retention_stays_as_usual(written):
+    settings = load(written("[retention]\nincidents = '730d'\nanswers = '10m'\n"), {})
+    usual = Retention()
+    assert settings.retention == replace(
+        usual, incidents=timedelta(days=730), answers=timedelta(minutes=10)
+    )
+    assert "Incidents go 730 days after they are over" in settings.retention.say()
+
+
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        ("incidents = '1h'", "retention.incidents is at least 1d"),
+        ("answers = '1s'", "retention.answers is at least 1m"),
+        ("incidents = 400", 'retention.incidents wants a duration such as "5m"'),
+        ("incident = '1d'", "retention.incident is not a setting"),
+    ],
+)
+def test_a_retention_that_would_lose_what_is_needed_is_refused(written, setting, says):
+    with pytest.raises(ConfigError) as caught:
+        load(written(f"[retention]\n{setting}\n"), {})
+    assert says in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1

@@ -220,9 +220,11 @@ async def running(plan: Plan) -> AsyncIterator[Running]:
                 is_embedded=embedded is not None,
                 has_heartbeat=plan.settings.heartbeat is not None,
                 watchdog_contacts=tuple(str(c) for c in plan.settings.watchdog.contacts),
+                retention=plan.settings.retention.say(),
                 beats=engine.watchdog.state,
             ),
             instruments=instruments,
+            audit_kept=plan.settings.retention.audit,
         )
         tokens = await _tokens(plan.data, database, ids)
         _keep(plan, kept)
@@ -308,6 +310,7 @@ def _engine(
         plan.settings.intake,
         role=plan.role,
         watchdog=watchdog,
+        retention=plan.settings.retention,
     )
     courier.on_report(engine.wake)
     return engine

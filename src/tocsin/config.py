@@ -21,6 +21,7 @@ from tocsin.base import faults
 from tocsin.base.durations import parse_duration
 from tocsin.core.surroundings import Contact, Directory, Person, Tuning, role_key
 from tocsin.engine.outbound import SmtpServer
+from tocsin.engine.retention import Retention
 from tocsin.engine.room import IntakeLimits
 from tocsin.engine.watchdog import Alarm, Heartbeat
 from tocsin.integrations.wire import (
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 FILE_NAME = "tocsin.toml"
 HEARTBEAT_EVERY_MIN = timedelta(seconds=10)
+RETENTION_MIN = {"answers": (timedelta(minutes=1), "1m"), "": (timedelta(days=1), "1d")}
 TlsMode = Literal["none", "starttls", "tls"]
 
 
@@ -62,6 +64,7 @@ class Settings:
     intake: IntakeLimits = field(default_factory=IntakeLimits)
     watchdog: Alarm = field(default_factory=Alarm)
     heartbeat: Heartbeat | None = None
+    retention: Retention = field(default_factory=Retention)
 
     @property
     def is_configured(self) -> bool:
@@ -174,7 +177,7 @@ class _Reader:
     def settings(self, document: dict[str, Any]) -> Settings:
         known = (
             "server", "people", "roles", "audiences", "slack", "email", "webhooks", "severity",
-            "paging", "incidents", "outbound", "intake", "watchdog", "heartbeat",
+            "paging", "incidents", "outbound", "intake", "watchdog", "heartbeat", "retention",
         )  # fmt: skip
         self.keys("", document, known)
         server = self.table(document, "server", ("url",))
@@ -209,6 +212,7 @@ class _Reader:
             intake=self.intake(document),
             watchdog=self.watchdog(document, credentials, smtp),
             heartbeat=self.heartbeat(document),
+            retention=self.retention(document),
         )
 
     def people(self, document: dict[str, Any], credentials: Credentials) -> dict[str, Person]:
@@ -379,6 +383,22 @@ class _Reader:
             "intake.quarantine_mb_max", table.get("quarantine_mb_max", usual_mb)
         )
         return IntakeLimits(waiting, quarantine_mb * 1_048_576)
+
+    def retention(self, document: dict[str, Any]) -> Retention:
+        known = (
+            "incidents", "deliveries", "desks", "alerts", "silences", "quarantine", "audit",
+            "answers",
+        )  # fmt: skip
+        kept = {}
+        for name, value in self.table(document, "retention", known).items():
+            if name not in known:
+                continue
+            faults_before = len(self.mistakes)
+            kept[name] = self.duration(f"retention.{name}", value)
+            least, said = RETENTION_MIN["answers" if name == "answers" else ""]
+            if kept[name] < least and len(self.mistakes) == faults_before:
+                self.fault(f"retention.{name}", f"is at least {said}", name)
+        return replace(Retention(), **kept)
 
     # -- Values ------------------------------------------------------------------------------------
 

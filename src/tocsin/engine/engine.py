@@ -26,6 +26,7 @@ from tocsin.engine.instruments import Instruments
 from tocsin.engine.intake import Intake
 from tocsin.engine.line import Line
 from tocsin.engine.presence import Presence
+from tocsin.engine.retention import Pruner, Retention
 from tocsin.engine.timekeeper import Timekeeper
 from tocsin.engine.turn import (
     BATCH_MAX,
@@ -85,7 +86,6 @@ STREAMS_LOOKED_AT = 500
 BROKEN_REST_S = 60.0
 ACT_WAIT_S_MAX = 10.0
 SWEEP_LIMIT_S = 30.0
-INBOX_KEPT_S = 3600
 # An alert lapses only when it was not re-sent for a full period and five minutes more; after our
 # own start the same time passes first, since nobody could reach us while we were down.
 LAPSE_GRACE_S = 360.0
@@ -107,6 +107,7 @@ class Engine:
         *,
         role: Role = "all",
         watchdog: Watchdog | None = None,
+        retention: Retention | None = None,
     ) -> None:
         """Take the parts; nothing runs yet."""
         self.role = role
@@ -126,6 +127,7 @@ class Engine:
         self._clock = clock
         self._intake = Intake(database, tuning, self._instruments, intake_limits)
         self._turns = Turns(database, book, directory, tuning)
+        self._pruner = Pruner(database, retention or Retention())
         self._wake = asyncio.Event()
         self._look = asyncio.Event()
         self._line = Line()
@@ -493,8 +495,9 @@ class Engine:
             return
         self._pruned_at = now
         async with self._database.transaction() as connection:
-            await inbox.prune(connection, INBOX_KEPT_S)
             await processes.prune(connection)
+        if await self._pruner.prune(await self._database.now()):
+            self._pruned_at -= PRUNE_EVERY_S  # There is more: go on in the next round.
 
     async def _lapse(self) -> None:
         now = self._clock.elapsed()

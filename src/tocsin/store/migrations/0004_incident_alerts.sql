@@ -11,3 +11,7 @@ CREATE TABLE incident_alerts (
     PRIMARY KEY (incident, fingerprint)
 );
 CREATE INDEX incident_alerts_in_order ON incident_alerts (incident, firing DESC, number);
+
+-- What is over, by when it changed last, and desks' alerts that ended: for lists, and for pruning.
+CREATE INDEX incidents_over ON incidents (updated_at) WHERE NOT is_open;
+CREATE INDEX alerts_ended ON alerts (updated_at) WHERE NOT firing;
