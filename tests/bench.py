@@ -17,7 +17,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.benches import deliveries
+from tests.benches import deliveries, watching
 from tests.core.world import signal, world
 from tests.e2e.programs import ROOT, Tocsin
 from tests.fakes.webhook import FakeWebhook
@@ -50,6 +50,7 @@ def main() -> None:
             *_starts(folder),
             *_pages(folder, options.alerts),
             *deliveries.rows(folder),
+            *watching.rows(folder),
             *_core(),
         ]
     finally:
