@@ -25,6 +25,7 @@ import tocsin.core
 import tocsin.runbook
 from tocsin import __version__
 from tocsin.base import faults
+from tocsin.base.rights import Scope
 from tocsin.base.source import Source
 from tocsin.config import Unreadable, crash_at, read_runbook
 from tocsin.core.policy import Finding, Level
@@ -39,7 +40,7 @@ from tocsin.engine.watchdog import Watchdog
 from tocsin.integrations.outbound import load as load_outbound
 from tocsin.integrations.wire import Links
 from tocsin.runbook import Compiled, compile_runbook
-from tocsin.store import access, live
+from tocsin.store import access, audit, live
 from tocsin.store.database import Database, Unavailable
 from tocsin.store.embedded import Embedded
 from tocsin.store.migrate import MigrationError
@@ -52,11 +53,12 @@ if TYPE_CHECKING:
 
     from tocsin.config import Settings
     from tocsin.engine.engine import Role
+    from tocsin.store.connection import Connection
 
 _log = structlog.get_logger("tocsin")
 
-ALL_SCOPES = ("ingest", "read", "silence", "respond", "admin")
-INGEST_SCOPES = ("ingest",)
+ALL_SCOPES = tuple(Scope)
+INGEST_SCOPES = (Scope.INGEST,)
 ADMIN_TOKEN_FILE = "admin.token"  # noqa: S105 - a file name
 COMPILED_FILE = "compiled.msgpack"
 INGEST_KEY_FILE = "ingest.key"
@@ -196,9 +198,10 @@ async def running(plan: Plan) -> AsyncIterator[Running]:
         public_url = plan.settings.public_url or url
         async with database.transaction() as connection:
             signer = Signer(await access.server_secret(connection))
+            await _note_runbook(connection, book)
         client = await stack.enter_async_context(GuardedClient(allow=plan.settings.outbound_allow))
         engine = _engine(
-            plan, database, book, client, clock, instruments, _links(public_url, signer), url
+            plan, database, book, client, clock, instruments, _links(public_url, signer, clock), url
         )
         stop = asyncio.Event()
         context = Context(
@@ -434,12 +437,14 @@ def _url(host: str, listening: socket.socket) -> str:
     return f"http://{shown}:{port}"
 
 
-def _links(public_url: str, signer: Signer) -> Callable[[str, str | None], Links]:
+def _links(
+    public_url: str, signer: Signer, clock: SystemClock
+) -> Callable[[str, str | None], Links]:
     def links(incident: str, page: str | None) -> Links:
         room = f"{public_url}/incidents/{incident}"
         if page is None:
             return Links(room)
-        return Links(room, f"{public_url}/ack/{signer.ack_token(incident, page)}")
+        return Links(room, f"{public_url}/ack/{signer.ack_token(incident, page, clock.now())}")
 
     return links
 
@@ -453,7 +458,14 @@ async def _tokens(data: Path, database: Database, ids: SystemIds) -> dict[str, s
     ):
         found[name] = _kept_secret(data / file_name, ids)
         async with database.transaction() as connection:
-            await access.grant(connection, name, found[name], scopes)
+            in_force = await access.keep(connection, name, found[name], scopes, file_name)
+        if not in_force:
+            # Whoever revoked it meant it: a fresh one is made when somebody removes the file.
+            _log.warning(
+                "this token was revoked and opens nothing; delete the file and start again to have"
+                " a fresh one",
+                file=str(data / file_name),
+            )
     return found
 
 
@@ -510,6 +522,8 @@ async def _watch(
             in_force = await book.offer(compiled, database, clock.now())
             async with database.transaction() as connection:
                 await live.announce(connection, "runbook")
+                if in_force:
+                    await _note_runbook(connection, book)
         except Unavailable as error:
             _log.warning("runbook waits for the database", why=str(error))
             continue
@@ -520,6 +534,10 @@ async def _watch(
             said = [f"{f.source}:{f.column} {f.code} {f.message}" for f in errors]
             _log.warning("runbook has errors; the old one stays in force", errors=said[:5])
         seen = now
+
+
+async def _note_runbook(connection: Connection, book: Book) -> None:
+    await audit.note(connection, "runbook in force", book.current.policy.revision[:12])
 
 
 def _compile_again(plan: Plan, in_force: Compiled) -> Compiled:

@@ -62,3 +62,12 @@ async def test_old_acts_are_let_go_of(database: Database) -> None:
         assert await audit.prune(c, now - timedelta(days=4.5), limit=3) == 3
         assert await audit.prune(c, now - timedelta(days=4.5)) == 1
         assert len(await audit.find(c)) == 5
+
+
+async def test_every_replica_says_what_it_has_and_one_is_kept(database: Database) -> None:
+    async with database.transaction() as c:
+        for revision in ("a", "a", "b", "b", "a"):
+            await audit.note(c, "runbook in force", revision)
+        await audit.note(c, "something else", "a")
+        found = [(r.kind, r.target) for r in await audit.find(c) if r.action == "runbook in force"]
+    assert found == [("server", "a"), ("server", "b"), ("server", "a")]

@@ -84,6 +84,11 @@ async def add(c: Connection, entries: Sequence[tuple[datetime, Entry, int | None
     )
 
 
+async def note(c: Connection, action: str, target: str) -> None:
+    """Write down what the server did by itself, unless the last such act had the same target."""
+    await c.execute(_SQL["note"], _said(action), _said(target))
+
+
 async def find(
     c: Connection,
     *,

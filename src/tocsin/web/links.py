@@ -1,7 +1,9 @@
 """Acknowledgement links: a page carries a link that acknowledges just that page, without sign-in.
 
-A token is ``<what>.<proof>``: the incident and page it is for, and an HMAC-SHA256 over them, both in
-URL-safe base64. Nothing is stored; whoever holds the server's secret can read every token it made.
+A token is ``<what>.<proof>``: the incident and page it is for, the minute it was made in, and an
+HMAC-SHA256 over them, both in URL-safe base64. Nothing is stored; whoever holds the server's secret
+can read every token it made. A link works for two weeks, and says so when it is from before its
+incident was reopened.
 """
 
 from __future__ import annotations
@@ -10,11 +12,32 @@ import base64
 import binascii
 import hashlib
 import hmac
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
 import msgspec
 
-_PURPOSE = b"tocsin acknowledgement 1\n"
+ACK_LINK_LASTS: Final = timedelta(days=14)
+_PURPOSE = b"tocsin acknowledgement 2\n"
+# The clocks of two machines may differ; a link is only called old where that cannot be why.
+_CLOCKS_DIFFER_BY = timedelta(minutes=5)
 _TOKEN_CHARACTERS_MAX = 2048
+
+
+class AckLink(msgspec.Struct, frozen=True):
+    """What a link is for, and the minute it was made in."""
+
+    incident: str
+    page: str
+    made_at: datetime
+
+    def is_over(self, at: datetime) -> bool:
+        """Say whether the link is too old to do anything."""
+        return at - self.made_at > ACK_LINK_LASTS
+
+    def is_before(self, started_at: datetime | None) -> bool:
+        """Say whether it was surely made before an incident's clocks last started."""
+        return started_at is not None and self.made_at + _CLOCKS_DIFFER_BY < started_at
 
 
 class Signer:
@@ -27,13 +50,13 @@ class Signer:
     def __repr__(self) -> str:
         return "Signer(***)"
 
-    def ack_token(self, incident: str, page: str) -> str:
-        """Return the token that acknowledges ``page`` of ``incident``; the same each time."""
-        what = msgspec.json.encode([incident, page])
+    def ack_token(self, incident: str, page: str, at: datetime) -> str:
+        """Return the token that acknowledges ``page`` of ``incident``; the same within a minute."""
+        what = msgspec.json.encode([incident, page, int(at.timestamp()) // 60])
         return f"{_text(what)}.{_text(self._proof(what))}"
 
-    def read_ack(self, token: str) -> tuple[str, str] | None:
-        """Return the incident and page that a token is for, or None if we did not make it."""
+    def read_ack(self, token: str) -> AckLink | None:
+        """Return what a token is for, or None if we did not make it."""
         if len(token) > _TOKEN_CHARACTERS_MAX:
             return None
         said, dot, proved = token.partition(".")
@@ -42,8 +65,8 @@ class Signer:
             return None
         if not hmac.compare_digest(self._proof(what), proof):
             return None
-        incident, page = msgspec.json.decode(what, type=tuple[str, str])
-        return incident, page
+        incident, page, minute = msgspec.json.decode(what, type=tuple[str, str, int])
+        return AckLink(incident, page, datetime.fromtimestamp(minute * 60, UTC))
 
     def _proof(self, what: bytes) -> bytes:
         return hmac.new(self._secret, _PURPOSE + what, hashlib.sha256).digest()

@@ -121,9 +121,11 @@ class Gallery:
     reader_session: str
     link: str
 
-    def ack_path(self, incident: str, page: str) -> str:
-        """Return the address of an acknowledgement link."""
-        return f"/ack/{self.context.signer.ack_token(incident, page)}"
+    def ack_path(self, incident: str, page: str, at: datetime | None = None) -> str:
+        """Return the address of an acknowledgement link, made now or then."""
+        return (
+            f"/ack/{self.context.signer.ack_token(incident, page, at or self.context.clock.now())}"
+        )
 
 
 async def fill_the_door(connection: Connection, ids: SystemIds, at: datetime) -> None:

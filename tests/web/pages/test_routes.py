@@ -370,12 +370,54 @@ async def test_a_link_that_we_did_not_sign_does_nothing(
         assert "This link is not valid" in answer.text
 
 
-async def test_a_signed_link_to_a_page_that_is_not_there_is_not_valid(
+async def test_a_signed_link_to_an_incident_that_is_not_there_is_not_valid(
     night: Gallery, stranger: httpx2.AsyncClient
 ) -> None:
-    for path in (night.ack_path("INC-999", "priya"), night.ack_path("INC-8", "nobody")):
-        assert (await stranger.get(path)).status_code == 404
-        assert (await stranger.post(path)).status_code == 404
+    path = night.ack_path("INC-999", "priya")
+    assert (await stranger.get(path)).status_code == 404
+    assert (await stranger.post(path)).status_code == 404
+
+
+async def test_a_link_whose_page_is_gone_says_so_and_does_nothing(
+    night: Gallery, stranger: httpx2.AsyncClient
+) -> None:
+    path = night.ack_path("INC-8", "nobody")
+    for answer in (await stranger.get(path), await stranger.post(path)):
+        assert answer.status_code == 410
+        assert "You are not asked any more" in answer.text
+
+
+async def test_a_link_that_is_too_old_says_so_and_does_nothing(
+    night: Gallery, stranger: httpx2.AsyncClient
+) -> None:
+    path = night.ack_path("INC-8", "priya", night.context.clock.now() - timedelta(days=15))
+    for answer in (await stranger.get(path), await stranger.post(path)):
+        assert answer.status_code == 410
+        assert "works for 14 days" in answer.text
+        assert "btn go" not in answer.text
+    assert (await state_of(night, "INC-8")).pages["priya"].acknowledged_at is None
+
+
+async def test_a_link_from_before_a_reopening_says_so_and_answers_only_a_page_that_waits(
+    night: Gallery, http: httpx2.AsyncClient, stranger: httpx2.AsyncClient
+) -> None:
+    # Priya was paged for INC-3, which is over; then it is reopened, and she is paged again.
+    before = night.context.clock.now() - timedelta(hours=1)
+    assert (await http.post("/incidents/INC-3/reopen")).status_code == 303
+    state = await state_of(night, "INC-3")
+    assert state.pages["priya"].acknowledged_at is None
+    assert "lena" not in state.pages
+    gone = night.ack_path("INC-3", "lena", before)
+    for answer in (await stranger.get(gone), await stranger.post(gone)):
+        assert answer.status_code == 410
+        assert "INC-3 was reopened since" in answer.text
+    again = night.ack_path("INC-3", "priya", before)
+    assert "You opened an older link" in (await stranger.get(again)).text
+    assert (await stranger.post(again)).status_code == 303
+    assert (await state_of(night, "INC-3")).pages["priya"].acknowledged_at is not None
+    assert "You have it" in (await stranger.get(again)).text
+    rows = re.findall(r"acknowledged by the link of a page", (await http.get("/audit")).text)
+    assert len(rows) == 2  # This one, and the one that was there before.
 
 
 # -- Coming in -------------------------------------------------------------------------------------

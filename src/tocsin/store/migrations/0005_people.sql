@@ -47,3 +47,4 @@ CREATE TABLE audit (
     status integer
 );
 CREATE INDEX audit_by_time ON audit (at);
+CREATE INDEX audit_of_the_server ON audit (id) WHERE kind = 'server';

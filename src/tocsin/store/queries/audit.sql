@@ -15,6 +15,13 @@ SELECT * FROM unnest(
     $8::integer[]
 );
 
+-- name: note
+-- about: What the server itself did, unless that is what it did last: every replica says it.
+INSERT INTO audit (actor, kind, action, target, status)
+SELECT '', 'server', $1, $2, 200 WHERE $2 IS DISTINCT FROM (
+    SELECT target FROM audit WHERE kind = 'server' AND action = $1 ORDER BY id DESC LIMIT 1
+);
+
 -- name: find
 -- about: Newest first, before a number, since an instant, of these actors; empty filters nothing.
 SELECT id, at, actor, kind, address, action, target, detail, status FROM audit

@@ -16,9 +16,12 @@ from tocsin.core.phases import Phase
 from tocsin.reports.postmortem import draft
 from tocsin.runbook import compile_runbook
 from tocsin.store import incident_alerts, incidents, journal, runbooks, silences
+from tocsin.store.audit import Entry
 from tocsin.web.context import Context, context_of
+from tocsin.web.door import door_of
 from tocsin.web.errors import Problem
-from tocsin.web.guard import PUBLIC, Scope, allow, caller_of
+from tocsin.web.guard import PUBLIC, Scope, address_of, allow, caller_of
+from tocsin.web.links import ACK_LINK_LASTS
 from tocsin.web.pages import entrance, forms, live, people
 from tocsin.web.pages.render import reader_of, show
 from tocsin.web.pages.views.acknowledge import acknowledging
@@ -246,19 +249,22 @@ async def ack_page(request: Request, token: str) -> Response:
 
 @router.post("/ack/{token}", **allow(PUBLIC))
 async def ack(request: Request, token: str) -> Response:
-    """Acknowledge just this page."""
+    """Acknowledge just this page, if it still waits."""
     context = context_of(request)
-    read = context.signer.read_ack(token)
-    if read is None:
+    link = context.signer.read_ack(token)
+    if link is None or link.is_over(context.clock.now()):
         return await _show_ack(request, token)
-    incident, key = read
     async with context.database.reading() as connection:
-        state = await incidents.get(connection, incident)
-    page = state.pages.get(key) if state else None
+        state = await incidents.get(connection, link.incident)
+    page = state.pages.get(link.page) if state else None
     if state is None or page is None:
         return await _show_ack(request, token)
     refusal = ""
     if page.acknowledged_at is None:
+        entry = Entry(
+            page.name, "link", "acknowledge by link", state.id, address=address_of(request)
+        )
+        request.state.act = await door_of(request.app).trail.begin(entry)
         act = inputs.Acknowledged(by=page.name, via=_VIA_LINK, person=page.person)
         refusal = await context.engine.act(state.id, act)
     if refusal:
@@ -346,19 +352,38 @@ async def _show_declare(request: Request, said: dict[str, str], refusal: str = "
 async def _show_ack(request: Request, token: str, refusal: str = "") -> Response:
     context = context_of(request)
     at = context.clock.now()
-    read = context.signer.read_ack(token)
-    view = None
-    if read is not None:
+    link = context.signer.read_ack(token)
+    view, older = None, False
+    # Why there is nothing to press: "" where there is something, or the link is none of ours.
+    stale = ""
+    if link is not None:
         async with context.database.reading() as connection:
-            state = await incidents.get(connection, read[0])
+            state = await incidents.get(connection, link.incident)
             if state is not None:
                 policy = await context.book.fetch(connection, state.revision)
                 first = await incident_alerts.find(connection, state.id, ALERTS_READ_MAX)
-        if state is not None:
+        if state is not None and link.is_over(at):
+            stale = "over"
+        elif state is not None:
             cite = _citer(context, state.revision)
-            view = acknowledging(state, read[1], policy, cite, at, first.values())
-    status = 404 if view is None else 409 if refusal else 200
-    return show(request, "ack.html", at, status, ack=view, token=token, refusal=refusal)
+            view = acknowledging(state, link.page, policy, cite, at, first.values())
+            older = link.is_before(state.started_at)
+            if view is None:
+                stale = "reopened" if older else "unasked"
+    status = 410 if stale else 404 if view is None else 409 if refusal else 200
+    return show(
+        request,
+        "ack.html",
+        at,
+        status,
+        ack=view,
+        older=older,
+        stale=stale,
+        incident=link.incident if link else "",
+        lasts_days=ACK_LINK_LASTS.days,
+        token=token,
+        refusal=refusal,
+    )
 
 
 async def _known(connection: Connection, incident: str) -> IncidentState:
