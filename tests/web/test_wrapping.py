@@ -125,7 +125,7 @@ async def test_a_defect_of_ours_answers_500_in_the_same_dress(site: Site) -> Non
 
 async def test_no_secret_reaches_the_log(site: Site) -> None:
     key, token = site.tokens["ingest"], site.tokens["admin"]
-    link = site.context.signer.ack_token("INC-1", "priya")
+    link = site.context.signer.ack_token("INC-1", "priya", site.context.clock.now())
     requests: list[tuple[str, str, dict[str, str]]] = [
         ("GET", f"/in/{key}/api/v2/alerts", {}),
         ("GET", f"/in/{key}/nowhere", {}),
