@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec.structs import replace
 
-from tocsin.core.desk import decide_desk
+from tocsin.core.desk import REPORT, judge_desk
 from tocsin.core.effects import Effect, SendNotice, SendPage, TellDesk, TellIncident
 from tocsin.core.events import DeskOpened, Event, IncidentEvent
 from tocsin.core.evolve import alert_of, evolve, evolve_desk
@@ -153,6 +153,8 @@ class Machinery:
         """Begin with empty tables and every process stopped."""
         self.setting = setting
         self.watch = watch
+        # The core under trial. A test of the trial puts a broken one here.
+        self.judge = judge
         self.elapsed_s = 0.0
         self.off_s = 0.0
         self.commits = 0
@@ -176,6 +178,7 @@ class Machinery:
         self.trouble: dict[str, Troubled] = {}
         self.accepted: dict[str, Accepted] = {}
         self.refusals: list[str] = []
+        self.unsilenced: set[str] = set()
         # By how much due times may be early or late, because nobody could know better.
         self._forward_s = 0.0
         self.unseen_s = 0.0
@@ -322,9 +325,11 @@ class Machinery:
 
     def is_told(self, fingerprint: str) -> bool:
         """Say whether the sender still has something to say about this condition."""
-        troubled = self.trouble.get(fingerprint)
+        troubled, accepted = self.trouble.get(fingerprint), self.accepted.get(fingerprint)
         if troubled is None:
             return False
+        if self._conditions[fingerprint].by_person:
+            return accepted is None or accepted.starts_at < troubled.starts_at
         if troubled.ended_at is None:
             return True
         return (self.true_now - troubled.ended_at).total_seconds() <= _RESOLVED_SENT_FOR_S
@@ -333,7 +338,7 @@ class Machinery:
         # Whichever clock makes it fire: a page too many harms less than one too few.
         at = min(self.true_now + timedelta(seconds=process.off_s), self.now)
         known = process.memory.get(signal.fingerprint)
-        firing = signal.is_firing(at)
+        firing = signal.is_firing(at) and signal.source != REPORT
         if firing and known is not None and signal.starts_at <= known:
             process.repeats[signal.fingerprint] = signal
             return
@@ -400,6 +405,7 @@ class Machinery:
         row = self.silences.get(id)
         if not self._process(number).up or row is None or row.silence.ends_at <= self.now:
             return
+        self.unsilenced.add(id)
         starts_at = min(row.silence.starts_at, self.now)
         row.silence = replace(row.silence, starts_at=starts_at, ends_at=self.now)
         row.seen = "changed"
@@ -469,7 +475,7 @@ class Machinery:
     ) -> Decision:
         told = replace(surroundings, fresh_incident_id=fresh)
         revision = self.setting.policy.revision
-        return decide_desk(revision, state, received, told, self.now)  # type: ignore[arg-type] # see above
+        return judge_desk(revision, state, received, told, self.now)[0]  # type: ignore[arg-type] # see above
 
     def _incident_turn(self, stream: str, taken: Sequence[Waiting]) -> Callable[[], Commit]:
         name = stream.removeprefix(INCIDENT)
@@ -486,7 +492,7 @@ class Machinery:
             known = {f: alerts.get(f) or kept.get(f) for f in concerned}
             state = replace(state, alerts={f: a for f, a in known.items() if a is not None})
             policy = self.setting.policy
-            decision, judged_state = judge(policy, state, item.input, surroundings, self.now)  # type: ignore[arg-type] # an incident takes its own
+            decision, judged_state = self.judge(policy, state, item.input, surroundings, self.now)  # type: ignore[arg-type] # an incident takes its own
             for event in decision.events:
                 judged.append((event, state))
                 state = evolve(state, event, self.now)  # type: ignore[arg-type] # and emits its own
@@ -598,7 +604,8 @@ class Machinery:
         long_ago = self.now - timedelta(seconds=LAPSE_GRACE_S)
         for fingerprint, row in sorted(self.alerts.items()):
             ends_at = row.record.signal.ends_at
-            if row.record.firing and not row.record.stale and ends_at and ends_at < long_ago:
+            due = ends_at is not None and ends_at < long_ago and row.received_at < long_ago
+            if row.record.firing and not row.record.stale and ends_at and due:
                 self._append(DESK + row.service, AlertLapsed(fingerprint, ends_at))
                 process.memory.pop(fingerprint, None)
 
@@ -685,6 +692,10 @@ class Machinery:
     def conditions(self) -> list[Condition]:
         """Return what can go wrong here."""
         return list(self._conditions.values())
+
+    def is_report(self, fingerprint: str) -> bool:
+        """Say whether a person tells of it, who says so once."""
+        return self._conditions[fingerprint].by_person
 
 
 def _fingerprints(received: Input) -> tuple[str, ...]:

@@ -328,14 +328,20 @@ class Promises:
         if not accepted.firing:
             return
         row = self.world.alerts.get(fingerprint)
+        if self.world.is_report(fingerprint):
+            leads = row is not None and row.record.incident in self.world.incidents
+            self._require(leads, "a report leads to an incident", fingerprint)
+            return
         self._require(row is not None and row.record.firing, promise, f"{fingerprint} fires")
         assert row is not None
         record = row.record
+        if self.world.is_told(fingerprint):
+            self._require(not record.stale, "what is sent again is not stale", fingerprint)
         if record.muted_by is not None:
             silenced = self.world.silences[record.muted_by]
             in_force = silenced.silence.starts_at <= self.world.now < silenced.silence.ends_at
             self._require(
-                in_force and silenced.seen == "active",
+                in_force and record.muted_by not in self.world.unsilenced,
                 "only a silence in force silences",
                 f"{fingerprint} by {record.muted_by}",
             )

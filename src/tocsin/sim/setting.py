@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tocsin.base.source import Source
+from tocsin.core.desk import REPORT
 from tocsin.core.inputs import Signal
 from tocsin.core.policy import Clock, EscalationRule, Policy, Urgency
 from tocsin.core.surroundings import Contact, Directory, Person, Tuning, role_key
@@ -31,17 +32,19 @@ _EXTRA_ROLES = ("Team Lead", "Engineering Manager", "CTO", "On-Call Engineer", "
 
 
 class Condition(msgspec.Struct, frozen=True):
-    """One thing that can go wrong out there, and be reported. ``labels`` name its service."""
+    """One thing that can go wrong out there, and be told. ``by_person``: by a report, once."""
 
     name: str
     service: str
     labels: dict[str, str]
+    by_person: bool = False
 
     def signal(self, starts_at: datetime, ends_at: datetime | None) -> Signal:
         """Return what its sender says about it."""
         labels = {"alertname": self.name, "service": self.service, **self.labels}
-        fingerprint = f"{self.service}-{self.name}"
-        return Signal(fingerprint, "prometheus", self.name, starts_at, labels, {}, ends_at, key="k")
+        source = REPORT if self.by_person else "prometheus"
+        ends_at = None if self.by_person else ends_at
+        return Signal(self.fingerprint, source, self.name, starts_at, labels, {}, ends_at, key="k")
 
     @property
     def fingerprint(self) -> str:
@@ -78,7 +81,7 @@ def draw_setting(rng: Random, policies: Sequence[Policy]) -> Setting:
             labels = {"severity": rng.choice(levels)} if rng.random() < 0.8 else {}
             if rng.random() < 0.05:
                 labels["category"] = "security_breach"
-            conditions.append(Condition(title, service, labels))
+            conditions.append(Condition(title, service, labels, rng.random() < 0.1))
     return Setting(
         policy=policy,
         directory=_directory(rng, policy),
