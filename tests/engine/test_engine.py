@@ -88,7 +88,14 @@ def book(policy=POLICY, kind=Book, directory=APP_ONLY):
 
 
 def engine_on(
-    database, *, policy=POLICY, kind=Book, tuning=TUNING, directory=APP_ONLY, clock=CLOCK
+    database,
+    *,
+    policy=POLICY,
+    kind=Book,
+    tuning=TUNING,
+    directory=APP_ONLY,
+    clock=CLOCK,
+    role="all",
 ):
     courier = Courier(
         database=database,
@@ -99,7 +106,9 @@ def engine_on(
         links=lambda incident, page: Links(f"http://x/{incident}"),
         clock=clock,
     )
-    return Engine(database, book(policy, kind, directory), courier, clock, directory, tuning)
+    return Engine(
+        database, book(policy, kind, directory), courier, clock, directory, tuning, role=role
+    )
 
 
 @contextlib.asynccontextmanager
@@ -271,6 +280,15 @@ async def test_a_stream_that_cannot_be_read_loses_nothing_and_stops_nobody_else(
         async with database.reading() as c:
             assert [q.stream for q in await inbox.waiting_streams(c)] == [broken]
             assert await quarantine.count(c) == 0
+
+        async def somebody_is_told():
+            beats = engine.watchdog.state()
+            return [b for b in beats if b.is_late and b.name == "the stream incident/INC-500"]
+
+        # An escalation may wait on it; but alerts are taken in all the same.
+        [fault] = await eventually(somebody_is_told)
+        assert "cannot be read" in fault.detail
+        assert not fault.is_vital
 
 
 async def test_a_storm_at_one_desk_keeps_nobody_waiting(database):
@@ -550,3 +568,100 @@ async def test_a_signal_for_a_desk_that_was_given_twice_is_one_alert(database):
     async with running(engine):
         [incident] = await eventually(lambda: all_incidents(database))
         assert incident.alert_counts.total == 1
+
+
+async def test_a_web_process_takes_in_and_a_worker_decides(database):
+    web = engine_on(database, role="web")
+    worker = engine_on(database, role="worker")
+    async with running(web):
+        await web.receive(batch(now_signal(severity="P1")))
+        await asyncio.sleep(0.2)
+        assert await all_incidents(database) == []
+        async with running(worker):
+            [incident] = await eventually(lambda: all_incidents(database))
+            assert await web.act(incident.id, Acknowledged("Ona", "web")) == ""
+            [incident] = await all_incidents(database)
+            assert incident.acknowledged_by == "Ona"
+
+
+async def test_a_web_process_declares_alone_and_a_worker_delivers(database):
+    web = engine_on(database, role="web")
+    worker = engine_on(database, role="worker")
+    async with running(web):
+        incident = await web.declare("checkout", IncidentDeclared("All is lost", "Ona", "P1"))
+        async with database.reading() as c:
+            [page] = await deliveries.find(c, incident=incident)
+        assert page.state == "pending"
+
+        async def delivered():
+            async with database.reading() as c:
+                return all(d.state == "delivered" for d in await deliveries.find(c))
+
+        async with running(worker):
+            assert await eventually(delivered)
+
+
+async def test_an_incident_that_was_declared_and_is_over_already_is_named(database):
+    engine = engine_on(database)
+    incident = await engine.declare("checkout", IncidentDeclared("All is lost", "Ona", "P1"))
+    await engine.act(incident, ResolvedByPerson("Ona"))
+    async with running(engine):
+
+        async def desk_is_free():
+            async with database.reading() as c:
+                return not await inbox.waiting_streams(c)
+
+        await eventually(desk_is_free)
+    assert await engine._incident_of("checkout") == incident
+
+
+async def test_the_storm_of_one_sender_keeps_no_other_sender_s_desk_waiting(database):
+    engine = engine_on(database)
+    storm = [
+        (f"desk/a{n:05}", now_signal(f"S{n}", service=f"a{n:05}", severity="P2"))
+        for n in range(3_000)
+    ]
+    async with database.transaction() as c:
+        told = [(stream, SignalReceived(fires, CLOCK.now())) for stream, fires in storm]
+        await inbox.append(c, told, "noisy")
+        quiet = now_signal("Quiet", service="zz-quiet", severity="P1")
+        await inbox.append(c, [("desk/zz-quiet", SignalReceived(quiet, CLOCK.now()))], "quiet")
+
+    async def quiet_is_paged():
+        return [i for i in await all_incidents(database) if i.service == "zz-quiet"]
+
+    async with running(engine):
+        await eventually(quiet_is_paged, 30)
+        async with database.reading() as c:
+            left = await c.fetchval("SELECT count(*) FROM inbox WHERE sender = 'noisy'")
+        # Of three thousand desks most still wait, and so do the incidents of those that do not.
+        assert left > 1_500
+
+
+async def test_a_timer_whose_job_is_lost_fires_within_seconds(database):
+    engine = engine_on(database, policy=POLICY.shortened(3600))
+    await engine.declare("checkout", IncidentDeclared("All is lost", "Ona", "P1"))
+    async with database.transaction() as c:
+        await c.execute("DELETE FROM tocsin_pgqueuer")
+
+    async def lead_is_paged():
+        return [i for i in await all_incidents(database) if "tom" in i.pages]
+
+    async with running(engine):
+        [incident] = await eventually(lead_is_paged)
+    late = incident.pages["tom"].asked_at - incident.started_at - timedelta(seconds=1)
+    assert timedelta(0) <= late < timedelta(seconds=6)
+
+
+async def test_a_step_of_the_sweep_that_fails_is_said_and_keeps_no_other_from_being_done(database):
+    engine = engine_on(database)
+    async with database.transaction() as c:
+        await c.execute("ALTER TABLE silences RENAME TO silences_away")
+        await timers.replace(c, "incident/INC-9", {"x": CLOCK.now() - timedelta(seconds=5)})
+    await engine.audit()
+    assert [b.name for b in engine.watchdog.state() if b.is_late] == ["the sweep (silences)"]
+    async with database.transaction() as c:
+        assert await timers.of(c, "incident/INC-9") == {}
+        await c.execute("ALTER TABLE silences_away RENAME TO silences")
+    await engine.audit()
+    assert [b.name for b in engine.watchdog.state() if b.is_late] == []
