@@ -342,11 +342,30 @@ async def test_a_half_made_database_is_made_again(place: Path) -> None:
     data = place / "data"
     server = await Embedded.start(data)
     await server.stop()
-    (data / "postgres").rename(data / "postgres.new")
+    (data / "postgres").rename(data / "postgres.new-0123abcd")
     again = await Embedded.start(data)
     assert not await _remembers(again.url)
     await again.stop()
-    assert not (data / "postgres.new").exists()
+    assert not list(data.glob("postgres.new-*"))
+
+
+async def test_an_initdb_left_by_a_killed_start_does_not_write_into_the_next(place: Path) -> None:
+    data = place / "data"
+    with subprocess.Popen(
+        [sys.executable, "-c", _ORPHAN_MAKER, str(data)],
+        env={"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+    ) as child:
+        async with asyncio.timeout(30):
+            while not (found := list(data.glob("postgres.new-*/base"))):
+                await asyncio.sleep(0.002)
+        child.kill()
+    # Its initdb works on. The next start makes another place, and touches nothing of that one.
+    server = await Embedded.start(data)
+    try:
+        assert not await _remembers(server.url)
+        assert not found[0].exists()
+    finally:
+        await server.stop()
 
 
 async def test_a_database_of_another_major_version_is_left_alone(place: Path) -> None:

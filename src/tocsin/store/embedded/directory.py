@@ -17,6 +17,7 @@ from tocsin.store.embedded.account import Account
 from tocsin.store.embedded.errors import EmbeddedError
 
 _SUGGESTION = "/var/lib/tocsin"
+_BUILDING = "postgres.new-"
 _SOCKET_NAME = ".s.PGSQL.5432"
 # The kernel takes 107 bytes; PostgreSQL makes a lock file beside the socket, ".lock" longer.
 _SOCKET_PATH_BYTES_MAX = 100
@@ -33,7 +34,8 @@ class DataDirectory:
     def __init__(self, root: Path, account: Account) -> None:
         self.root = root.absolute()
         self.cluster = self.root / "postgres"
-        self.building = self.root / "postgres.new"
+        # A name of its own: an earlier start that was killed may have left an initdb that runs on.
+        self.building = self.root / f"{_BUILDING}{secrets.token_hex(4)}"
         self.password_file = self.root / "postgres.password"
         self.log = self.root / "postgres.log"
         self._lock_file = self.root / "lock"
@@ -115,7 +117,7 @@ class DataDirectory:
 
         For a start that failed before anything of value was in it.
         """
-        for tree in (self.cluster, self.building, self.root / "socket"):
+        for tree in (self.cluster, *self.unfinished(), self.root / "socket"):
             shutil.rmtree(tree, ignore_errors=True)
         for file in (self.password_file, self.log):
             file.unlink(missing_ok=True)
@@ -124,6 +126,10 @@ class DataDirectory:
             # Not empty: somebody else keeps something there.
             with contextlib.suppress(OSError):
                 self.root.rmdir()
+
+    def unfinished(self) -> list[Path]:
+        """Return what was to become a database, of this start and of earlier ones."""
+        return list(self.root.glob(f"{_BUILDING}*"))
 
     def release(self) -> None:
         """Let others have the directory."""

@@ -211,8 +211,9 @@ class Embedded:
         # Made under another name and renamed when it is whole and on the disk, so that a crash
         # half-way leaves nothing that looks like a database.
         self._is_new = True
+        for unfinished in self._directory.unfinished():
+            shutil.rmtree(unfinished, ignore_errors=True)
         building = self._directory.building
-        shutil.rmtree(building, ignore_errors=True)
         building.mkdir(0o700)
         self._give_away(building)
         initdb = str(installation / "bin" / "initdb")
