@@ -477,10 +477,16 @@ def _kept_secret(file: Path, ids: SystemIds) -> str:
                     f"{file}: belongs to another user, who then knows the token in it. "
                     "Remove it, or choose another --data."
                 )
-            return file.read_text(encoding="utf-8").strip()
+            kept = file.read_text(encoding="utf-8").strip()
+            if kept:
+                return kept
+            # A power cut may leave the name and lose what stood under it.
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         secret = ids.secret()
-        _write_private(file, f"{secret}\n".encode())
+        fresh = file.with_name(f"{file.name}.new")
+        fresh.unlink(missing_ok=True)
+        _write_private(fresh, f"{secret}\n".encode())
+        fresh.replace(file)
     except OSError as error:
         raise CannotStart(
             f"{file}: cannot keep a token there: {error.strerror or error}."
@@ -498,6 +504,8 @@ def _write_private(file: Path, content: bytes) -> None:
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as handle:
         handle.write(content)
+        handle.flush()
+        os.fsync(descriptor)
 
 
 async def _watch(
