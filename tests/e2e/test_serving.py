@@ -86,6 +86,16 @@ class TestFirstStart:
                 assert somebody_else.get(link).status_code == 410
                 assert somebody_else.get(f"{server.url}/").status_code == 401
 
+    def test_a_token_file_that_a_power_cut_left_empty_gets_a_token(self, runbook, data):
+        data.mkdir(mode=0o711)
+        for name in ("admin.token", "ingest.key"):
+            (data / name).touch(0o600)
+        with tocsin(runbook, data) as server:
+            assert server.token
+            assert server.key
+            assert server.api.get("/api/v1/incidents").status_code == 200
+            assert stat.S_IMODE((data / "admin.token").stat().st_mode) == 0o600
+
 
 class TestRefusals:
     def test_a_runbook_that_is_not_there(self, tmp_path, data):
