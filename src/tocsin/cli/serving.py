@@ -191,13 +191,15 @@ def configure_logging(to: Path | None = None) -> None:
 
     import structlog
 
+    from tocsin.cli import log
+
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
     ]
-    stream = sys.stderr if to is None else to.open("a", encoding="utf-8")
+    stream = log.stream(to)
     structlog.configure(
         processors=[*shared, structlog.processors.JSONRenderer()],
         logger_factory=structlog.WriteLoggerFactory(file=stream),
