@@ -112,7 +112,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--alerts", type=int, help="alerts in a burst (1000; short: 400)")
     parser.add_argument("--rate", type=float, help="alerts a second (200)", default=200)
     parser.add_argument("--kills", type=int, help="how many kills (500; short: 20)")
-    parser.add_argument("--services", type=int, help="services in a burst (400; short: 80)")
+    parser.add_argument("--services", type=int, help="services in a burst (200; short: 80)")
     parser.add_argument("--only", choices=["embedded", "replicas"], help="one of the two halves")
     parser.add_argument("--keep", action="store_true", help="keep the files of the run")
     options = parser.parse_args(argv)
@@ -122,7 +122,7 @@ def main(argv: list[str] | None = None) -> int:
         alerts=options.alerts or (400 if short else 1000),
         rate=options.rate,
         kills=options.kills or (20 if short else 500),
-        services=options.services or (80 if short else 400),
+        services=options.services or (80 if short else 200),
         ladder={"P1": (3, 6), "P2": (8,)} if short else {"P1": (6, 12), "P2": (20, 40)},
         stability="5s" if short else "20s",
         repeat_every="20s" if short else "2m",
@@ -130,7 +130,7 @@ def main(argv: list[str] | None = None) -> int:
     chance = random.Random(options.seed)  # noqa: S311 - a seed that can be told
     say(f"make crash: {scale.words}; seed {options.seed}")
     halves = [options.only] if options.only else ["embedded", "replicas"]
-    kills = planned(scale.kills, len(halves), chance)
+    kills = planned(scale.kills, len(halves), chance, short=short)
     with workplace("crash", keep=options.keep) as folder:
         done = []
         for number, name in enumerate(halves):
@@ -155,7 +155,9 @@ def _kept(folder: Path, seed: int) -> int:
     return 1
 
 
-def planned(count: int, halves: int, chance: random.Random) -> list[list[Kill]]:
+def planned(
+    count: int, halves: int, chance: random.Random, *, short: bool = False
+) -> list[list[Kill]]:
     """Return the kills of each half: every crash point as often as any other, then moments."""
     points = [faults.NAMES[n % len(faults.NAMES)] for n in range(max(count // 2, 0))]
     if count // 2 < len(faults.NAMES) <= count:
@@ -164,7 +166,7 @@ def planned(count: int, halves: int, chance: random.Random) -> list[list[Kill]]:
     moments = count - len(kills)
     kills += [
         # Most of them fall while it serves, some while it starts.
-        Kill(after_s=chance.uniform(0.2, 5.0), database=n % 5 == 0)
+        Kill(after_s=chance.uniform(0.2, 4.0 if short else 8.0), database=n % 10 == 0)
         for n in range(moments)
     ]
     chance.shuffle(kills)
@@ -241,6 +243,7 @@ class Half:
                 while self.killed < share or not sending.is_done:
                     for life in lives.values():
                         self._look_after(life, left if self.killed < share else [])
+                    self._note()
                     pause(0.01)
                     if now_s() > began + 60 + 8 * len(self.kills) / self.bursts:
                         raise Trouble(f"burst {burst} does not end: {dict(sending.answers())}")
@@ -293,7 +296,6 @@ class Half:
         replica = life.replica
         if replica.pid is not None:
             if replica.is_ready():
-                self.uptime.up(now_s())
                 life.ready = life.ready or now_s()
             if life.kill is None and life.ready and left:
                 life.kill, life.began = left.pop(0), now_s()
@@ -316,7 +318,7 @@ class Half:
         self._begin(life)
 
     def _begin(self, life: Life) -> None:
-        self._note_down()
+        self._note()
         life.replica.crash_at = life.kill.point if life.kill is not None else ""
         life.replica.start(wait=False)
         life.began, life.ready = now_s(), 0.0
@@ -327,8 +329,12 @@ class Half:
         if kill.database and self.database is not None:
             self.database.restart("kill", wait=False)
 
-    def _note_down(self) -> None:
-        if not any(replica.is_ready() for replica in self.replicas):
+    def _note(self) -> None:
+        """Note whether the system can work: its database, and at least one process."""
+        working = any(replica.is_ready() for replica in self.replicas)
+        if working and (self.database is None or self.database.is_ready):
+            self.uptime.up(now_s())
+        else:
             self.uptime.down(now_s())
 
     def _alerts(self, burst: int, before: list[dict]) -> tuple[list[dict], list[dict]]:

@@ -86,6 +86,12 @@ class Postgres:
         process = self._process
         return process.pid if process is not None and process.poll() is None else None
 
+    @property
+    def is_ready(self) -> bool:
+        """Say whether it accepts connections, by its own note."""
+        note = leftovers.note(self.cluster)
+        return len(note) >= 8 and note[0] == str(self.pid) and note[7].strip() == "ready"
+
     def start(self, *, wait: bool = True) -> Self:
         """Start it, making it and its database first when there is none."""
         assert self.pid is None, "it runs"
@@ -118,8 +124,7 @@ class Postgres:
         def ready() -> bool:
             if self.pid is None:
                 raise Trouble(f"PostgreSQL did not start: see {self.log}")
-            note = leftovers.note(self.cluster)
-            return len(note) >= 8 and note[0] == str(self.pid) and note[7].strip() == "ready"
+            return self.is_ready
 
         wait_for(ready, seconds, f"PostgreSQL to be ready ({self.log})")
 
