@@ -40,7 +40,7 @@ from tocsin.engine.watchdog import Watchdog
 from tocsin.integrations.outbound import load as load_outbound
 from tocsin.integrations.wire import Links
 from tocsin.runbook import Compiled, compile_runbook
-from tocsin.store import access, audit, live
+from tocsin.store import access, audit, live, processes
 from tocsin.store.database import Database, Unavailable
 from tocsin.store.embedded import Embedded
 from tocsin.store.migrate import MigrationError
@@ -386,6 +386,10 @@ async def _database(
     except MigrationError as error:
         raise CannotStart(str(error)) from error
     stack.push_async_callback(database.close)
+    if embedded is not None:
+        # We hold its directory, so whoever was here before us is dead, and what it had in hand ours.
+        async with database.transaction() as connection:
+            await processes.bury(connection)
     return database, embedded
 
 
