@@ -97,7 +97,7 @@ class Chance:
         return self._step(max(after_s, 0.01), "sweep", self._anybody())
 
     def _step(self, after_s: float, *words: object) -> Step:
-        return Step(round(self._world.elapsed_s + after_s, 3), tuple(str(word) for word in words))
+        return _now(self._world, *words, after_s=after_s)
 
     def _soon(self, *words: object) -> Step:
         """Return a step a moment from now."""
@@ -297,33 +297,41 @@ class Chance:
         yield self._soon("settle", number, key, outcome)
 
 
-def rest(world: Machinery) -> Iterator[Step]:  # noqa: C901 - a line for each kind of work
-    """Yield what brings a world to rest, without chance: nothing breaks, and all work is done."""
+def rest(world: Machinery) -> Iterator[Step]:
+    """Yield what brings a world to rest, without chance: nothing breaks, and all work is done.
 
-    def step(*words: object, after_s: float = 0.0) -> Step:
-        return Step(round(world.elapsed_s + after_s, 3), tuple(str(word) for word in words))
-
+    Senders send twice: the first may meet a process that has just forgotten what it knew.
+    """
     for process in world.processes:
-        yield step("start", process.number)
-        yield step("look", process.number, after_s=1.0)
+        yield _now(world, "start", process.number)
+        yield _now(world, "look", process.number, after_s=1.0)
     first = world.processes[0].number
-    for condition in world.conditions():
-        if world.is_told(condition.fingerprint):
-            yield step("send", condition.fingerprint, first)
-    for process in world.processes:
-        yield step("write", process.number)
-    yield step("sweep", first)
+    for _ in range(2):
+        for condition in world.conditions():
+            if world.is_told(condition.fingerprint):
+                yield _now(world, "send", condition.fingerprint, first)
+        for process in world.processes:
+            yield _now(world, "write", process.number)
+        yield _now(world, "sweep", first)
+        yield from _all_work(world, first)
+
+
+def _all_work(world: Machinery, number: int) -> Iterator[Step]:
     # A delivery that fails leads to the next contact, which may fail, and so on: bounded by what
     # there is to send, and by the tries of each. A world that does not come to rest breaks a promise.
     for _ in range(_WORK_MAX):
         if waiting := world.waiting():
-            yield step("turn", first, waiting[0], 500, after_s=0.001)
+            yield _now(world, "turn", number, waiting[0], 500, after_s=0.001)
         elif due := world.due_timers():
-            yield step("fire", first, *due[0])
+            yield _now(world, "fire", number, *due[0])
         elif held := world.in_hand():
-            yield step("post", *held[0])
-            yield step("settle", *held[0], "taken")
+            yield _now(world, "post", *held[0])
+            yield _now(world, "settle", *held[0], "taken")
         elif free := world.free_deliveries():
-            yield step("lease", first, free[0])
+            yield _now(world, "lease", number, free[0])
         else:
             return
+
+
+def _now(world: Machinery, *words: object, after_s: float = 0.0) -> Step:
+    return Step(round(world.elapsed_s + after_s, 3), tuple(str(word) for word in words))
