@@ -58,3 +58,11 @@ async def test_whoever_was_silent_for_a_day_is_removed_and_told_so(database: Dat
         await processes.prune(c)
         assert not await processes.beat(c, process)
         assert await processes.beat(c, other)
+
+
+async def test_who_is_alone_on_a_database_need_not_wait_for_the_dead(database: Database) -> None:
+    async with database.transaction() as c:
+        dead = await processes.enter(c, "all", "1", 1)
+        await processes.bury(c)
+        assert await processes.alive(c) == []
+        assert await processes.enter(c, "all", "1", 1) > dead

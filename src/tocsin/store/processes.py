@@ -52,6 +52,14 @@ async def leave(c: Connection, id: int) -> None:  # noqa: A002 - as above
     await c.execute(_SQL["leave"], id)
 
 
+async def bury(c: Connection) -> None:
+    """Say that everybody who was here is dead: for whoever alone can be on this database.
+
+    What they had in hand is free at once, and not only when they have been silent for long enough.
+    """
+    await c.execute(_SQL["bury"])
+
+
 async def alive(c: Connection) -> list[ProcessRow]:
     """Return who has shown life lately, ourselves included, the eldest first."""
     rows = await c.fetch(_SQL["alive"], SILENT_S_MAX)

@@ -10,6 +10,10 @@ UPDATE processes SET seen_at = clock_timestamp(), revision = $2 WHERE id = $1 RE
 -- about: It ends by its own will.
 DELETE FROM processes WHERE id = $1;
 
+-- name: bury
+-- about: Whoever was here is dead.
+DELETE FROM processes;
+
 -- name: alive
 -- about: Who has shown life within so many seconds, the eldest first.
 SELECT id, role, version, step, revision, started_at, seen_at
