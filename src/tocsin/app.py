@@ -378,6 +378,11 @@ async def _database(
             # An embedded one is there by now; another may be starting with the same machine.
             wait_s=DATABASE_WAIT_S_MAX if plan.database_url else 0,
         )
+        stack.push_async_callback(database.close)
+        if embedded is not None:
+            # We hold its directory: whoever was here is dead, and what it had in hand is ours.
+            async with database.transaction() as connection:
+                await processes.bury(connection)
     except Unavailable as error:
         where = "DATABASE_URL" if plan.database_url else str(plan.data)
         raise CannotStart(
@@ -385,11 +390,6 @@ async def _database(
         ) from error
     except MigrationError as error:
         raise CannotStart(str(error)) from error
-    stack.push_async_callback(database.close)
-    if embedded is not None:
-        # We hold its directory, so whoever was here before us is dead, and what it had in hand ours.
-        async with database.transaction() as connection:
-            await processes.bury(connection)
     return database, embedded
 
 
