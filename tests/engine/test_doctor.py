@@ -52,6 +52,7 @@ PROCESS = ProcessSeen(1, "all", "1.0", 7, "r1", AGO, NOW, 0.5, True)
 STANDING = Standing(
     at=NOW,
     inputs={},
+    busiest={},
     timers_due=0,
     timer_oldest_due_s=0.0,
     timers_about=3,
@@ -198,9 +199,12 @@ ILL = [
         "3 timers are due and have not fired, the oldest for 95 s.",
     ),
     (
-        standing(inputs={"others": Waiting(12_000, 300.0), "people": Waiting(1, 1.0)}),
+        standing(
+            inputs={"others": Waiting(12_000, 300.0), "people": Waiting(1, 1.0)},
+            busiest={"quiet": 2, "noisy": 11_000},
+        ),
         "problem",
-        "12,001 inputs wait to be decided, the oldest for 5 min.",
+        "12,001 inputs wait to be decided, the oldest for 5 min. Most is from noisy (11,000).",
     ),
     (standing(jobs={"timer": Jobs(0, 2)}), "warning", "2 timer jobs failed by a defect"),
     (

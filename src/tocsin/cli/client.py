@@ -264,7 +264,7 @@ def deliveries(
         return
     rows = [
         (
-            each["incident"],
+            each["incident"] or "test",
             each["to"],
             _by(each["contact"], each["to"]),
             each["state"],

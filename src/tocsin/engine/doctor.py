@@ -333,7 +333,14 @@ def _work(facts: Facts) -> Iterator[Check]:
         f"oldest for {say_duration(timedelta(seconds=oldest_s))}."
     )
     if oldest_s > OVERDUE_S_MAX:
-        yield _problem("backlog", says, "Add a worker, or find what keeps the database busy.")
+        most = max(standing.busiest, key=lambda name: standing.busiest[name], default="")
+        if most:
+            says += f" Most is from {shown(most)} ({standing.busiest[most]:,})."
+        yield _problem(
+            "backlog",
+            says,
+            "See why so much is sent; add a worker, or find what keeps the database busy.",
+        )
     else:
         yield _ok("backlog", says if waiting else "Nothing waits to be decided.")
     held = {kind: jobs.held for kind, jobs in standing.jobs.items() if jobs.held}

@@ -70,13 +70,15 @@ class SenderSeen(msgspec.Struct, frozen=True):
 class Standing(msgspec.Struct, frozen=True):
     """The counts of one moment, none above COUNTED_MAX. Whatever nothing has is missing.
 
-    ``inputs`` are by priority ("people", "others"), ``deliveries`` by how they stand ("waiting" for
-    their time, "due", "leased", "stranded"), ``jobs`` by kind. ``timers_about`` and
-    ``journal_about`` are estimates. ``at`` is the clock of the database.
+    ``inputs`` are by priority ("people", "others"), ``busiest`` are the senders who have most of
+    them, ``deliveries`` by how they stand ("waiting" for their time, "due", "leased", "stranded"),
+    ``jobs`` by kind. ``timers_about`` and ``journal_about`` are estimates. ``at`` is the clock of
+    the database.
     """
 
     at: datetime
     inputs: dict[str, Waiting]
+    busiest: dict[str, int]
     timers_due: int
     timer_oldest_due_s: float
     timers_about: int
@@ -132,6 +134,7 @@ async def standing(database: Database) -> Standing:
         return Standing(
             at=row["at"],
             inputs=_read(row["inputs"], dict[str, Waiting]),
+            busiest=_read(row["busiest"], dict[str, int]),
             timers_due=row["timers_due"],
             timer_oldest_due_s=float(row["timer_oldest_due_s"]),
             timers_about=row["timers_about"],

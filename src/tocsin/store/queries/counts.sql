@@ -12,6 +12,10 @@ SELECT
             extract(epoch FROM now() - min(received_at)) AS age_s
         FROM (SELECT priority, received_at FROM inbox WHERE done_at IS NULL LIMIT $1) AS w
         GROUP BY p) AS i) AS inputs,
+    (SELECT coalesce(json_object_agg(sender, n), '{}') FROM (
+        SELECT sender, count(*) AS n
+        FROM (SELECT sender FROM inbox WHERE done_at IS NULL AND sender <> '' LIMIT $1) AS w
+        GROUP BY sender ORDER BY n DESC LIMIT 5) AS b) AS busiest,
     (SELECT count(*) FROM (SELECT FROM timers WHERE due_at <= now() LIMIT $1) AS t) AS timers_due,
     (SELECT coalesce(extract(epoch FROM now() - min(due_at)), 0) FROM timers WHERE due_at <= now())
         AS timer_oldest_due_s,
