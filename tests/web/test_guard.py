@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 from collections.abc import Iterator
 
 import pytest
@@ -203,6 +204,28 @@ async def test_our_own_pages_may_use_a_session(site: Site) -> None:
             json={"title": "The site is down", "service": "web"},
         )
         assert answer.status_code == 201, answer.text
+
+
+async def test_where_https_is_public_a_page_over_http_is_foreign(site: Site) -> None:
+    site.app.state.context = dataclasses.replace(site.context, public_url="https://tocsin.test")
+    cookie = {"Cookie": f"__Host-{SESSION_COOKIE}={site.session}"}
+    for origin, status in (("http://tocsin.test", 403), ("https://tocsin.test", 201)):
+        answer = await site.http.post(
+            "/api/v1/incidents", headers={**cookie, "Origin": origin}, json={"title": "Down"}
+        )
+        assert answer.status_code == status, answer.text
+
+
+async def test_without_a_database_nobody_comes_in(site: Site) -> None:
+    await site.context.database.close()
+    for route, method, path in _every(site):
+        if route.needs is not None and route.path != "/metrics":
+            answer = await site.ask(method, path.replace("KEY", site.tokens["admin"]))
+            assert answer.status_code == 503, (method, path, answer.text)
+            cookie = {"Cookie": f"{SESSION_COOKIE}={site.session}", "Origin": PUBLIC_URL}
+            if not path.startswith("/in/"):
+                answer = await site.http.request(method, path, headers=cookie)
+                assert answer.status_code == 503, (method, path, answer.text)
 
 
 async def test_basic_takes_the_token_as_password_but_not_from_a_foreign_page(site: Site) -> None:

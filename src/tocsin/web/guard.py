@@ -390,4 +390,6 @@ def _is_own(origin: str, request: Request) -> bool:
     said = urlsplit(origin)
     if (said.scheme, said.netloc) == (public.scheme, public.netloc):
         return True
+    if public.scheme == "https" and said.netloc == public.netloc:
+        return False  # Whoever stands between speaks http in our name, and is not us.
     return said.scheme in ("http", "https") and said.netloc == request.headers.get("host")
