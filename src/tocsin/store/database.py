@@ -18,7 +18,7 @@ from tocsin.store.connection import Connection
 from tocsin.store.migrate import Migration, MigrationError
 from tocsin.store.route import CONNECT_S_MAX, Route, Use
 from tocsin.store.statements import statements
-from tocsin.store.unavailable import Unavailable, is_lasting, only_reads, translated
+from tocsin.store.unavailable import FAILURES, Unavailable, is_lasting, only_reads, translated
 
 __all__ = ["Database", "Facts", "Unavailable"]
 
@@ -260,7 +260,8 @@ class Database:
             raise
         finally:
             route.give_back(whole)
-            with translated(connection):
+            # What was committed stays so, however giving back goes; a lost one is taken back anyway.
+            with contextlib.suppress(*FAILURES):
                 await self._pool.release(connection, timeout=_ACQUIRE_S_MAX)
 
     @contextlib.asynccontextmanager

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 
 from tocsin.store.statements import statements
-from tocsin.store.unavailable import FAILURES, Unavailable, said, translated
+from tocsin.store.unavailable import FAILURES, Unavailable, is_an_answer, said, translated
 
 _SQL = statements("route")
 _LOG = logging.getLogger(__name__)
@@ -36,10 +36,9 @@ _SILENCE_S_MAX = 2.5
 # After our own process was held up, answers lie there that only have to be read.
 _GRACE_S = 0.1
 # What began before a silence, and is not done so long after it, waits for a lost answer.
-_SUSPICION_S = 3.0
+_SUSPICION_S = 4.0
 _HEAR_S_MAX = 1.0
 _STATEMENTS_KEPT = 100
-_FULL = "53300"
 _SILENT = "it is silent"
 # The server finds out that we are gone, and lets go of what we held, in half a minute.
 _KEEPALIVE = {
@@ -306,8 +305,7 @@ class Route:
             return None, str(error).rstrip(".")
         except FAILURES as error:
             # A server that is full answers, only not us: those who have connections may go on.
-            is_full = isinstance(error, asyncpg.PostgresError) and error.sqlstate == _FULL
-            return None, "" if is_full else said(error)
+            return None, "" if is_an_answer(error) else said(error)
         except asyncio.CancelledError:
             if fresh is not None:
                 fresh.terminate()
@@ -337,7 +335,7 @@ class Route:
         try:
             return "it only reads, as a standby does" if asked.result() else ""
         except FAILURES as error:
-            return said(error)
+            return "" if is_an_answer(error) else said(error)
 
     async def _end_the_deaf(self, silent_since: float, fresh: Any) -> None:
         """A new connection answers and an old one did not: end the others that wait in vain.
@@ -353,7 +351,8 @@ class Route:
             if connection is not fresh and (idle or use is Use.LOOP):
                 connection.terminate()
         if waiting:
-            await asyncio.sleep(_SUSPICION_S)
+            silent_s = asyncio.get_running_loop().time() - silent_since
+            await asyncio.sleep(max(0.0, _SUSPICION_S - silent_s))
         for connection, since in waiting.items():
             if self._busy.get(connection) == since:
                 connection.terminate()

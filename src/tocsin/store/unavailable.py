@@ -21,6 +21,8 @@ FAILURES = (
 # another has, a transaction that was idle for too long, a pooler that lost its server.
 _NOT_OUR_FAULT = ("08", "53", "57", "58", "25006", "25P03", "55P03", "40")
 _ONLY_READS = "25006"
+# Lost, shutting down, crashed, starting up, not let in, no such database.
+_GONE = ("08", "57P", "28", "3D")
 # Waiting mends none of these: who we say we are, which database we want, what the address says.
 _LASTING = ("28", "3D000", "0P000", "42501")
 
@@ -54,6 +56,11 @@ def is_lasting(error: BaseException) -> bool:
     if isinstance(error, asyncpg.PostgresError):
         return str(error.sqlstate).startswith(_LASTING)
     return isinstance(error, ValueError | asyncpg.ClientConfigurationError)
+
+
+def is_an_answer(error: BaseException) -> bool:
+    """Say whether a server that is up said this: it has trouble of its own, such as a full disk."""
+    return isinstance(error, asyncpg.PostgresError) and not str(error.sqlstate).startswith(_GONE)
 
 
 def only_reads(error: BaseException) -> bool:
