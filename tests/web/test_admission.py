@@ -95,3 +95,17 @@ async def test_a_full_inbox_is_503_with_when_to_come_again(site: Site) -> None:
     assert refused.status_code == 503
     assert refused.headers["Retry-After"] == "5"
     assert "70 signals" in refused.json()
+
+
+async def test_strangers_of_one_address_hold_only_places_of_their_own(site: Site) -> None:
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    strangers = site.app.state.strangers = Admission(4)
+    with contextlib.ExitStack() as stack:
+        take_all(strangers, stack, "127.0.0.1")
+        refused = await site.http.post("/login/x", content=b"token=x", headers=form)
+        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
+        # Alerts, and whoever has shown a credential, are not concerned.
+        sent = await site.ask("POST", "/api/v2/alerts", "ingest", json=ALERT)
+        assert sent.status_code == 200
+    let_in = await site.http.post("/login/x", content=b"token=x", headers=form)
+    assert let_in.status_code != 503

@@ -22,7 +22,7 @@ from tocsin.store import access
 from tocsin.web.context import Context, context_of
 from tocsin.web.door import door_of
 from tocsin.web.errors import Problem
-from tocsin.web.guard import caller_of
+from tocsin.web.guard import address_of, caller_of
 from tocsin.web.wrapping import SAFE_HEADERS
 
 if TYPE_CHECKING:
@@ -86,6 +86,24 @@ def admitted(request: Request) -> Iterator[None]:
         if not is_there:
             context_of(request).instruments.refused(sender, "busy")
             raise come_again(_BUSY)
+        yield
+
+
+@contextlib.contextmanager
+def tolerated(request: Request) -> Iterator[None]:
+    """Hold a place for a body from somebody, or raise Problem 503 at once.
+
+    Who has shown a credential takes none; all others share theirs by address, apart from signals.
+    """
+    if caller_of(request).kind != "anonymous":
+        yield
+        return
+    found: Admission | None = getattr(request.app.state, "strangers", None)
+    if found is None:
+        found = request.app.state.strangers = Admission()
+    with found.place(address_of(request)) as is_there:
+        if not is_there:
+            raise come_again("Too many requests from your address are under way.")
         yield
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 from fastapi import Request, Response
+from starlette.requests import ClientDisconnect
 
 from tocsin.web.errors import Problem
 
@@ -29,18 +30,45 @@ class Json(Response):
         return msgspec.json.encode(content)
 
 
-async def read_body(request: Request, *, within_s: float = BODY_WITHIN_S) -> bytes:
-    """Return the whole body. Its size is capped by ``wrapping.BodyCap``, its time here.
+async def read_body(
+    request: Request, *, within_s: float = BODY_WITHIN_S, bytes_max: int = BODY_BYTES_MAX
+) -> bytes:
+    """Return the whole body.
 
-    Raises Problem 408 for a sender that is too slow, 415 for a compressed body.
+    Raises Problem 408 for a sender that is too slow, 413 for a body that is too long, 415 for a
+    compressed one, and 400, which nobody hears, for a sender that hangs up in the middle.
     """
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
+    encodings = request.headers.getlist("content-encoding")
+    if any(encoding.strip().lower() not in ("", "identity") for encoding in encodings):
         raise Problem(415, "A compressed body is not read here.", "Send it as it is.")
+    parts = []
+    left = bytes_max
     try:
         async with asyncio.timeout(within_s):
-            return await request.body()
+            async for part in request.stream():
+                left -= len(part)
+                if left < 0:
+                    raise too_long(bytes_max)
+                parts.append(part)
+    except ClientDisconnect as error:
+        raise Problem(400, "The sender hung up before the end of the body.") from error
     except TimeoutError as error:
-        raise Problem(408, f"The body did not arrive within {within_s:g} s.") from error
+        raise Problem(
+            408,
+            f"The body did not arrive within {within_s:g} s.",
+            headers={"Connection": "close"},
+        ) from error
+    return b"".join(parts)
+
+
+def too_long(bytes_max: int) -> Problem:
+    """Return the refusal of a long body. It hangs up: the rest would be read as a request."""
+    return Problem(
+        413,
+        f"The body is larger than {bytes_max:,} bytes.",
+        "Send it in smaller parts.",
+        {"Connection": "close"},
+    )
 
 
 async def read_shape(request: Request, shape: type[_Shape]) -> _Shape:

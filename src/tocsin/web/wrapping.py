@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 from starlette.datastructures import MutableHeaders
 
-from tocsin.web.errors import Problem
+from tocsin.web.bodies import too_long
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -52,29 +52,20 @@ class BodyCap:
             await self._app(scope, receive, send)
             return
         announced = next((v for k, v in scope["headers"] if k == b"content-length"), b"0")
-        too_long = announced.isdigit() and int(announced[:20]) > self._bytes_max
+        announces_more = announced.isdigit() and int(announced[:20]) > self._bytes_max
         read_bytes = 0
 
         async def counted() -> Message:
             nonlocal read_bytes
-            if too_long:
-                raise self._refusal()
+            if announces_more:
+                raise too_long(self._bytes_max)
             message = await receive()
             read_bytes += len(message.get("body", b""))
             if read_bytes > self._bytes_max:
-                raise self._refusal()
+                raise too_long(self._bytes_max)
             return message
 
         await self._app(scope, counted, send)
-
-    def _refusal(self) -> Problem:
-        # The connection is closed since the rest of the body would be read as the next request.
-        return Problem(
-            413,
-            f"The body is larger than {self._bytes_max:,} bytes.",
-            "Send it in smaller parts.",
-            {"Connection": "close"},
-        )
 
 
 class SafeHeaders:

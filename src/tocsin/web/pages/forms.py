@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl
 
+from tocsin.web.admission import tolerated
 from tocsin.web.bodies import read_body
 from tocsin.web.errors import Problem
 
@@ -23,9 +24,8 @@ async def read_form(request: Request) -> dict[str, str]:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in ("", "application/x-www-form-urlencoded"):
         raise Problem(415, "This is not a form of ours.")
-    body = await read_body(request)
-    if len(body) > _FORM_BYTES_MAX:
-        raise Problem(413, "This is too long for a form.", "A note holds 10,000 characters.")
+    with tolerated(request):
+        body = await read_body(request, bytes_max=_FORM_BYTES_MAX)
     try:
         text = body.decode("utf-8")
         fields = parse_qsl(
