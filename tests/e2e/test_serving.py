@@ -52,6 +52,11 @@ def data(enterable_dir, request):
     shutil.rmtree(folder, ignore_errors=True)
 
 
+def own(server) -> dict[str, str]:
+    """Return the headers that a browser sends with a form of our own pages."""
+    return {"Origin": server.url}
+
+
 def refused(*options: str, **environment: str) -> str:
     """Run ``tocsin serve`` where it must refuse; return what it said."""
     process = Process(sys.executable, "-m", "tocsin", "serve", *options, **environment)
@@ -79,12 +84,29 @@ class TestFirstStart:
         with tocsin(runbook, data) as server, httpx2.Client() as browser:
             link = server.line(r"http://\S+/login/\S+")[0]
             assert browser.get(f"{server.url}/", headers={"Accept": "text/html"}).status_code == 401
-            answer = browser.get(link)
-            assert (answer.status_code, answer.headers["location"]) == (303, "/name")
-            assert browser.get(f"{server.url}/").status_code == 200
+            asked = browser.get(link)
+            assert "You are the first here, and will be an admin." in asked.text
+            answer = browser.post(link, data={"name": "Ona Vale"}, headers=own(server))
+            assert (answer.status_code, answer.headers["location"]) == (303, "/")
+            assert browser.get(f"{server.url}/people").status_code == 200
             with httpx2.Client() as somebody_else:
-                assert somebody_else.get(link).status_code == 410
+                again = somebody_else.post(link, data={"name": "Kim"}, headers=own(server))
+                assert again.status_code == 410
                 assert somebody_else.get(f"{server.url}/").status_code == 401
+
+    def test_a_revoked_file_stays_revoked_until_it_is_removed(self, runbook, data):
+        with tocsin(runbook, data) as server:
+            link = server.line(r"http://\S+/login/\S+")[0]
+            httpx2.post(link, data={"name": "Ona Vale"}, headers=own(server))
+            answer = server.api.post("/api/v1/tokens/admin/revoke")
+            assert answer.json()["revoked"][0]["kept_in"] == "admin.token"
+            assert server.api.get("/api/v1/incidents").status_code == 401
+        with tocsin(runbook, data) as again:
+            assert "was revoked and opens nothing" in again.output
+            assert again.api.get("/api/v1/incidents").status_code == 401
+        (data / "admin.token").unlink()
+        with tocsin(runbook, data) as fresh:
+            assert fresh.api.get("/api/v1/incidents").status_code == 200
 
     def test_a_token_file_that_a_power_cut_left_empty_gets_a_token(self, runbook, data):
         data.mkdir(mode=0o711)
@@ -205,7 +227,7 @@ class TestCrash:
         server = Tocsin(runbook, data)
         link = server.line(r"http://\S+/login/\S+")[0]
         with httpx2.Client(timeout=20) as browser:
-            browser.get(link)
+            browser.post(link, data={"name": "Ona Vale"}, headers=own(server))
             with browser.stream("GET", f"{server.url}/live") as stream:
                 assert stream.status_code == 200
                 next(stream.iter_raw())
