@@ -116,8 +116,9 @@ async def test_a_loop_that_stands_still_is_shown_and_named(site: Site) -> None:
     )
     about(site, beats=lambda: beats)
     found = await scraped(site)
-    assert found['tocsin_loop_late{loop="the auditor"}'] == 1
-    assert found['tocsin_loop_late{loop="turns"}'] == 0
+    assert found['tocsin_loop_late{loop="the auditor",vital="yes"}'] == 1
+    assert found['tocsin_loop_late{loop="turns",vital="yes"}'] == 0
+    assert found['tocsin_loop_late{loop="heartbeat",vital="no"}'] == 1
     assert 50 <= found['tocsin_loop_silent_seconds{loop="the auditor"}'] < 60
     assert 'tocsin_loop_silent_seconds{loop="listener"}' not in found
     answer = await site.http.get("/readyz")

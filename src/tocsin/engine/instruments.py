@@ -22,7 +22,7 @@ from prometheus_client import (
 )
 
 # When a counter began is known from the process; a series of its own for each doubles a scrape.
-disable_created_metrics()
+disable_created_metrics()  # type: ignore[no-untyped-call] # the library says nothing of types
 
 if TYPE_CHECKING:
     from tocsin.integrations.signals import Received

@@ -181,12 +181,16 @@ def _process(context: Context) -> Iterator[Metric]:
         labels=("loop",),
     )
     late = GaugeMetricFamily(
-        "tocsin_loop_late", "1 for a loop that is silent for too long.", labels=("loop",)
+        "tocsin_loop_late",
+        "1 for a loop that is silent for too long, or that something is wrong with. While a vital"
+        " one is late, alerts cannot be taken in and handled.",
+        labels=("loop", "vital"),
     )
     for beat in about.beats():
         if beat.last_at is not None:
             age.add_metric((beat.name,), max((now - beat.last_at).total_seconds(), 0.0))
-        late.add_metric((beat.name,), float(beat.is_late))
+        vital = "yes" if beat.is_vital else "no"
+        late.add_metric((beat.name, vital), float(beat.is_late))
     yield age
     yield late
     yield _gauge(
