@@ -64,6 +64,7 @@ COMPILED_FILE = "compiled.msgpack"
 INGEST_KEY_FILE = "ingest.key"
 LINK_LIFE = timedelta(minutes=15)
 RUNBOOK_POLL_S = 1.0
+RESTORES_APART_S = 2.0
 SHUTDOWN_S_MAX = 10
 DATABASE_WAIT_S_MAX = 60.0
 FILES_MAX = 65_536
@@ -249,13 +250,17 @@ async def running(plan: Plan) -> AsyncIterator[Running]:
             stop,
         )
         async with asyncio.TaskGroup() as group:
-            group.create_task(engine.run(stop))
-            group.create_task(database.watch(stop))
+            for lasting in (
+                engine.run(stop),
+                database.watch(stop),
+                _watch(plan, book, database, clock, stop),
+                instruments.watch_loop(stop),
+                _follow_restores(plan, context, engine, book, signer, ids),
+            ):
+                group.create_task(lasting)
             if embedded is not None:
                 group.create_task(embedded.keep(stop))
             serving = group.create_task(server.serve(sockets=[listening]))
-            group.create_task(_watch(plan, book, database, clock, stop))
-            group.create_task(instruments.watch_loop(stop))
             while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event
                 await asyncio.sleep(0.005)
             try:
@@ -510,6 +515,35 @@ def _write_private(file: Path, content: bytes) -> None:
         handle.write(content)
         handle.flush()
         os.fsync(descriptor)
+
+
+async def _follow_restores(
+    plan: Plan, context: Context, engine: Engine, book: Book, signer: Signer, ids: SystemIds
+) -> None:
+    """Put what this process needs into a database that was replaced by a backup, until the end."""
+    engine.when_restored(context.restored.set)
+    ending = asyncio.ensure_future(context.closing.wait())
+    try:
+        while not context.closing.is_set():
+            restored = asyncio.ensure_future(context.restored.wait())
+            await asyncio.wait((ending, restored), return_when=asyncio.FIRST_COMPLETED)
+            restored.cancel()
+            if context.closing.is_set():
+                return
+            context.restored.clear()
+            engine.forget()
+            try:
+                async with context.database.transaction() as connection:
+                    signer.renew(await access.server_secret(connection))
+                await book.remember(context.database, context.clock.now())
+                await _tokens(plan.data, context.database, ids)
+            except Unavailable as error:
+                _log.warning("what a restore may have taken waits", why=str(error))
+                context.restored.set()
+            # "Anything may have changed" is heard often where a pooler keeps what we listen to.
+            await asyncio.wait((ending,), timeout=RESTORES_APART_S)
+    finally:
+        ending.cancel()
 
 
 async def _watch(

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from tocsin import __version__
-from tocsin.cli import client, contacts, doctor, documents, people, serving
+from tocsin.cli import client, contacts, doctor, documents, keeping, people, serving
 
 app = typer.Typer(
     name="tocsin",
@@ -44,6 +44,7 @@ client.register(app)
 people.register(app)
 contacts.register(app)
 doctor.register(app)
+keeping.register(app)
 
 
 def run() -> None:

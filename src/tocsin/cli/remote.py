@@ -6,6 +6,7 @@ stay visible characters.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from enum import StrEnum
@@ -16,13 +17,14 @@ from urllib.parse import urlsplit
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import httpx2
 
 DEFAULT_SERVER: Final = "http://127.0.0.1:8642"
 TOKEN_FILE: Final = Path("tocsin-data/admin.token")
 _ANSWERS_WITHIN_S: Final = 30.0
+_NEXT_LINE_WITHIN_S: Final = 300.0
 _WIDTH_WITHOUT_TERMINAL: Final = 160
 # The API names its own address; who sits at a terminal has a command for it.
 _AT_A_TERMINAL: Final = ("GET /api/v1/incidents", "`tocsin incidents`")
@@ -75,6 +77,30 @@ class Remote:
         """Return the decoded answer of a POST under ``/api/v1/``."""
         return self._ask("POST", path, (), body)
 
+    @contextlib.contextmanager
+    def stream(
+        self, method: str, path: str, body: dict[str, object] | None = None
+    ) -> Iterator[Iterator[bytes]]:
+        """Lend the lines of a long answer as they come, each with its end.
+
+        Leaving ends the request. What fails on the way ends the program.
+        """
+        import httpx2
+
+        timeout = httpx2.Timeout(_ANSWERS_WITHIN_S, read=_NEXT_LINE_WITHIN_S)
+        with self._failing_plainly(), self._client(timeout) as client:
+            request = client.build_request(
+                method, f"{self._server}/api/v1/{path}", json=body, headers=self._headers
+            )
+            response = client.send(request, stream=True)
+            try:
+                if not response.is_success:
+                    response.read()
+                    self._understand(response)
+                yield _lines(response.iter_bytes())
+            finally:
+                response.close()
+
     def _ask(
         self,
         method: str,
@@ -84,19 +110,32 @@ class Remote:
     ) -> Any:
         import httpx2
 
+        with self._failing_plainly(), self._client(httpx2.Timeout(_ANSWERS_WITHIN_S)) as client:
+            response = client.request(
+                method,
+                f"{self._server}/api/v1/{path}",
+                params=list(query),
+                json=body,
+                headers=self._headers,
+            )
+        return self._understand(response)
+
+    @property
+    def _headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._token}", "Accept": "application/json"}
+
+    def _client(self, timeout: httpx2.Timeout) -> httpx2.Client:
+        import httpx2
+
+        # A proxy of the environment is for the world outside, not for this machine.
+        return httpx2.Client(timeout=timeout, trust_env=not self._is_local)
+
+    @contextlib.contextmanager
+    def _failing_plainly(self) -> Iterator[None]:
+        import httpx2
+
         try:
-            # A proxy of the environment is for the world outside, not for this machine.
-            with httpx2.Client(timeout=_ANSWERS_WITHIN_S, trust_env=not self._is_local) as client:
-                response = client.request(
-                    method,
-                    f"{self._server}/api/v1/{path}",
-                    params=list(query),
-                    json=body,
-                    headers={
-                        "Authorization": f"Bearer {self._token}",
-                        "Accept": "application/json",
-                    },
-                )
+            yield
         except httpx2.ConnectError:
             fail(
                 f"Nothing answers at {self._server}."
@@ -106,7 +145,6 @@ class Remote:
             fail(f"{self._server} did not answer within {_ANSWERS_WITHIN_S:.0f} s.")
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             fail(f"Talking to {self._server} failed: {error}")
-        return self._understand(response)
 
     def _understand(self, response: httpx2.Response) -> Any:
         try:
@@ -129,6 +167,17 @@ class Remote:
         if not isinstance(answer, dict):
             fail(f"{self._server} answers, but it is not Tocsin.")
         return answer
+
+
+def _lines(parts: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield whole lines out of parts of any size, each with its end; the last may have none."""
+    begun = b""
+    for part in parts:
+        *whole, begun = (begun + part).split(b"\n")
+        for line in whole:
+            yield line + b"\n"
+    if begun:
+        yield begun
 
 
 def _find_token(given: str) -> tuple[str, str]:

@@ -60,7 +60,7 @@ def serve(
     def plan() -> Plan:
         return plan_of(runbook, config, data, listen, settings_of.database_url(), role)
 
-    _run(lambda: _serve(plan()))
+    run_until_done(lambda: _serve(plan()))
 
 
 def demo(
@@ -77,7 +77,7 @@ def demo(
     """Play a real incident on the example runbook, from detection to post-mortem."""
     from tocsin.cli import demo as playing
 
-    _run(lambda: playing.play(listen, data, once=once))
+    run_until_done(lambda: playing.play(listen, data, once=once))
 
 
 def plan_of(
@@ -217,7 +217,7 @@ def configure_logging(to: Path | None = None) -> None:
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
 
 
-def _run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+def run_until_done(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Run a coroutine on uvloop; print an expected failure as one line and exit 1."""
     from tocsin.app import CannotStart
     from tocsin.config import ConfigError, Unreadable

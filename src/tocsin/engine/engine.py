@@ -128,6 +128,7 @@ class Engine:
         self._intake = Intake(database, tuning, self._instruments, intake_limits)
         self._turns = Turns(database, book, directory, tuning)
         self._pruner = Pruner(database, retention or Retention())
+        self._when_restored: Callable[[], None] = lambda: None
         self._wake = asyncio.Event()
         self._look = asyncio.Event()
         self._line = Line()
@@ -232,6 +233,14 @@ class Engine:
         self._wake.set()
         if not woken:
             self._look.set()
+
+    def forget(self) -> None:
+        """Take nothing for durable any more: the database may be another than a moment ago."""
+        self._intake.forget_all()
+
+    def when_restored(self, call: Callable[[], None]) -> None:
+        """Call this when a backup was restored, or may have been, unheard."""
+        self._when_restored = call
 
     async def fire(self, payload: str) -> None:
         """Turn a due timer into an input of its stream. A timer that is gone does nothing."""
@@ -417,9 +426,10 @@ class Engine:
         async with live.Listener(self._database.direct) as listener:
             async for topic in listener:
                 beat()
-                if topic == "":
-                    self._intake.forget_all()
-                if topic in ("", "inbox"):
+                if topic in ("", live.RESTORED):
+                    self.forget()
+                    self._when_restored()
+                if topic in ("", live.RESTORED, "inbox"):
                     self.wake()
 
     # -- The auditor -------------------------------------------------------------------------------

@@ -7,6 +7,9 @@ is nothing to fold, and the stream stays as it is.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+from collections import Counter
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -31,13 +34,14 @@ from tocsin.store import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
     from datetime import datetime
 
     from tocsin.store import Connection, Database
     from tocsin.store.streams import Claimed
 
 # What a damaged row or journal makes of a fold.
+_SAID_EVERY_S = 1.0
 _DAMAGE = (msgspec.DecodeError, LookupError, AssertionError)
 
 
@@ -59,7 +63,7 @@ class Looked(msgspec.Struct, frozen=True):
     what: tuple[str, ...] = ()
 
 
-async def rebuild(database: Database, *, check: bool) -> AsyncIterator[Looked]:
+async def rebuild(database: Database, *, check: bool) -> AsyncGenerator[Looked, None]:
     """Look at every stream, and rewrite what differs unless this is only a ``check``.
 
     Raises Unavailable where the database goes away; what was rewritten by then stays so.
@@ -73,6 +77,28 @@ async def rebuild(database: Database, *, check: bool) -> AsyncIterator[Looked]:
         for name in names:
             yield await _look(database, name, check=check)
         after = names[-1]
+
+
+async def tell(database: Database, *, check: bool) -> AsyncGenerator[bytes, None]:
+    """Rebuild, and yield lines of JSON: what is not as it should be, how far it is, what it was.
+
+    The last one says ``"done": true``.
+    """
+    counts: Counter[Verdict] = Counter()
+    events = 0
+    clock = asyncio.get_running_loop().time
+    said_at = clock()
+    async with contextlib.aclosing(rebuild(database, check=check)) as found:
+        async for looked in found:
+            counts[looked.verdict] += 1
+            events += looked.events
+            if looked.verdict is not Verdict.SAME:
+                yield msgspec.json.encode(looked) + b"\n"
+            elif clock() - said_at > _SAID_EVERY_S:
+                said_at = clock()
+                yield msgspec.json.encode({"streams": counts.total(), "events": events}) + b"\n"
+    summary = {"done": True, "streams": counts.total(), "events": events}
+    yield msgspec.json.encode({**summary, **{v.value: counts[v] for v in Verdict}}) + b"\n"
 
 
 async def _look(database: Database, stream: str, *, check: bool) -> Looked:

@@ -14,7 +14,7 @@ import base64
 import binascii
 import contextlib
 import hashlib
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from typing import Any, BinaryIO, NamedTuple
 
 import asyncpg
@@ -156,7 +156,7 @@ def _ignore(_: str, __: int) -> None:
 # -- Writing ---------------------------------------------------------------------------------------
 
 
-async def lines(database: Database, progress: Progress = _ignore) -> AsyncIterator[bytes]:
+async def lines(database: Database, progress: Progress = _ignore) -> AsyncGenerator[bytes, None]:
     """Yield the lines of a backup, all as of one instant; the first is the header.
 
     Nothing is held up meanwhile, and a thousand rows are in memory. ``progress`` is told each table
@@ -363,7 +363,7 @@ async def restore(
                 for section in contents.sections:
                     await _fill(c, file, section, progress)
                 await _count_on(c, contents.numbers)
-                for topic in ("restored", "access", "inbox"):
+                for topic in (live.RESTORED, "access", "inbox"):
                     await live.announce(c, topic)
         except asyncpg.LockNotAvailableError:
             raise NotRestored(

@@ -14,6 +14,8 @@ from tocsin.store.statements import statements
 from tocsin.store.unavailable import FAILURES, Unavailable, translated
 
 _SQL = statements("live")
+RESTORED = "restored"
+"""The topic of a database that was replaced by a backup: whatever is remembered may be wrong."""
 _CHANNEL = "tocsin_live"
 _COMMAND_S_MAX = 5.0
 _PROBE_EVERY_S = 20.0
@@ -29,7 +31,7 @@ _ANYTHING = ""
 async def announce(c: Connection, topic: str) -> None:
     """Say that something about ``topic`` changed, when the transaction commits.
 
-    Topics are "incident/INC-1", "board", "runbook", "inbox".
+    Topics are "incident/INC-1", "board", "runbook", "inbox", and RESTORED.
     """
     await c.execute(_SQL["announce"], codec.text(topic)[:_TOPIC_CHARACTERS_MAX])
 

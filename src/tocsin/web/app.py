@@ -11,7 +11,17 @@ from starlette.exceptions import HTTPException
 
 from tocsin.engine.room import Full
 from tocsin.store.database import Unavailable
-from tocsin.web import alertmanager, api, door, health, openapi, operations, people, shapes
+from tocsin.web import (
+    alertmanager,
+    api,
+    door,
+    health,
+    keeping,
+    openapi,
+    operations,
+    people,
+    shapes,
+)
 from tocsin.web.admission import Gate, come_again
 from tocsin.web.bodies import BODY_BYTES_MAX, Json
 from tocsin.web.errors import Problem
@@ -87,6 +97,7 @@ def _include_all(app: FastAPI) -> None:
     app.include_router(people.router)
     app.include_router(health.router)
     app.include_router(operations.router)
+    app.include_router(keeping.router)
     app.include_router(pages.router)
     app.include_router(about)
     app.include_router(door.router)

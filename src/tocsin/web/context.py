@@ -79,7 +79,8 @@ class Book(Protocol):
 class Context:
     """Everything a handler may use. ``public_url`` has no slash at its end.
 
-    ``closing`` is set when the server is asked to stop, so that open streams end by themselves.
+    ``closing`` is set when the server is asked to stop, so that open streams end by themselves;
+    ``restored`` when the database may have been replaced by a backup.
     ``about`` is what this process is; ``instruments`` is what it has counted. ``audit_kept`` is how
     long the audit trail is kept.
     """
@@ -95,6 +96,7 @@ class Context:
     version: str
     started_at: datetime
     closing: asyncio.Event = field(default_factory=asyncio.Event)
+    restored: asyncio.Event = field(default_factory=asyncio.Event)
     about: About = field(default_factory=About)
     instruments: Instruments = field(default_factory=Instruments)
     audit_kept: timedelta = timedelta(days=400)

@@ -50,6 +50,11 @@ class Signer:
     def __repr__(self) -> str:
         return "Signer(***)"
 
+    def renew(self, secret: bytes) -> None:
+        """Sign and read with another secret from now on: a restored database has its own."""
+        assert len(secret) >= 16, "a short secret can be guessed"
+        self._secret = secret
+
     def ack_token(self, incident: str, page: str, at: datetime) -> str:
         """Return the token that acknowledges ``page`` of ``incident``; the same within a minute."""
         what = msgspec.json.encode([incident, page, int(at.timestamp()) // 60])

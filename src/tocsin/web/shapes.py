@@ -402,6 +402,12 @@ class TryContacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     of: str = ""
 
 
+class Rebuild(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whether to compare only, and change nothing."""
+
+    check: bool = False
+
+
 class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a user saw. It opens an incident, or joins the open one of its service."""
 

@@ -17,7 +17,7 @@ from fastapi.responses import StreamingResponse
 from fastapi.sse import format_sse_event
 
 from tocsin.store.database import Unavailable
-from tocsin.store.live import Listener
+from tocsin.store.live import RESTORED, Listener
 from tocsin.web.context import Context, context_of
 from tocsin.web.door import CHANGED, heard
 from tocsin.web.errors import Problem
@@ -26,7 +26,6 @@ from tocsin.web.guard import Scope, allow, is_still_in
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from tocsin.store.route import Route
 
 HEARTBEAT_S: Final = 15.0
 STREAMS_MAX: Final = 500
@@ -119,15 +118,17 @@ class Broadcaster:
     async def run(self, context: Context) -> None:
         """Listen until the server closes, then end every stream."""
         async with asyncio.TaskGroup() as tasks:
-            hearing = tasks.create_task(self._hear(context.database.direct))
+            hearing = tasks.create_task(self._hear(context))
             await context.closing.wait()
             self.end()
             hearing.cancel()
 
-    async def _hear(self, route: Route) -> None:
-        async with Listener(route) as listener:
+    async def _hear(self, context: Context) -> None:
+        async with Listener(context.database.direct) as listener:
             async for topic in listener:
-                self.tell(topic)
+                if topic in ("", RESTORED):
+                    context.restored.set()
+                self.tell("" if topic == RESTORED else topic)
 
 
 def broadcaster_of(app: FastAPI) -> Broadcaster:
