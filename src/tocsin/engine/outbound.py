@@ -11,37 +11,37 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import ipaddress
 import re
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from email.errors import MessageError
 from email.message import EmailMessage
 from email.policy import SMTP as WIRE_POLICY
 from email.utils import format_datetime, parseaddr
-from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
 import aiosmtplib
-import httpcore2
+import h11
 import httpx2
 import msgspec
 
-from tocsin.integrations.wire import Delivered, HttpResponse, Refused, Retry, Secret, origin_of
+from tocsin.engine.exchange import Exchanges, Place
+from tocsin.integrations.wire import Delivered, Refused, Retry, Secret, origin_of
 from tocsin.integrations.wording import one_line
 
 if TYPE_CHECKING:
     import ssl
     from datetime import datetime
 
-    from tocsin.integrations.wire import HttpRequest, Mail, Outcome
+    from tocsin.integrations.wire import HttpRequest, HttpResponse, Mail, Outcome
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 RESPONSE_BYTES_MAX = 65_536
-_CONNECTIONS_MAX = 50
 _CONNECT_S_MAX = 5.0
 _GOODBYE_S_MAX = 1.0
 
@@ -125,15 +125,16 @@ class GuardedClient:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._deadline_s = deadline_s
-        backend = _GuardedBackend(AllowList(allow), resolve or resolve_by_system)
-        self._client = httpx2.AsyncClient(
-            transport=_GuardedTransport(backend, tls or httpx2.create_ssl_context()),
-            timeout=httpx2.Timeout(deadline_s, connect=min(deadline_s, _CONNECT_S_MAX)),
-            follow_redirects=False,
-            trust_env=False,
-            # A compressed answer could be a thousand times its size; we read little of it anyway.
-            headers={"User-Agent": "Tocsin", "Accept-Encoding": "identity"},
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+        self._allowed = AllowList(allow)
+        self._resolve = resolve or resolve_by_system
+        if tls is None:
+            tls = httpx2.create_ssl_context()
+            tls.set_alpn_protocols(["http/1.1"])
+        self._tls = tls
+        self._exchanges = Exchanges(
+            self._checked,
+            connect_s_max=min(deadline_s, _CONNECT_S_MAX),
+            body_bytes_max=RESPONSE_BYTES_MAX,
         )
 
     async def __aenter__(self) -> Self:
@@ -146,7 +147,7 @@ class GuardedClient:
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._client.aclose()
+        await self._exchanges.close()
 
     async def perform(self, request: HttpRequest) -> HttpResponse | Retry | Refused:
         """Return the answer, whatever its status, or why there is none.
@@ -158,138 +159,40 @@ class GuardedClient:
         try:
             async with asyncio.timeout(self._deadline_s):
                 return await self._send(request)
-        except (TimeoutError, httpcore2.TimeoutException):
+        except TimeoutError:
             return Retry(None, f"No answer from {where} within {self._deadline_s:g} s.")
         except Forbidden as error:
             return Refused(f"{error} To call it all the same, list it in [outbound] allow.")
-        except (
-            httpx2.InvalidURL,
-            httpx2.UnsupportedProtocol,
-            httpcore2.UnsupportedProtocol,
-            httpcore2.LocalProtocolError,
-            UnicodeError,
-        ) as error:
+        except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, h11.LocalProtocolError) as error:
             return Refused(f"The request cannot be made: {type(error).__name__}.")
-        except (httpcore2.NetworkError, httpcore2.RemoteProtocolError) as error:
-            return Retry(None, f"{where} cannot be reached: {one_line(str(error), 120)}.")
+        except UnicodeError as error:
+            return Refused(f"The request cannot be made: {type(error).__name__}.")
+        except (OSError, h11.RemoteProtocolError) as error:
+            return Retry(None, f"{where} cannot be reached: {one_line(_said(error), 120)}.")
 
     async def _send(self, request: HttpRequest) -> HttpResponse:
-        url = httpx2.URL(request.url)
-        if url.scheme not in ("http", "https") or not url.host:
-            raise httpx2.UnsupportedProtocol("http or https only")
-        if url.userinfo:
-            raise Forbidden("An address with a user name in it is not called.")
-        async with self._client.stream(
-            request.method, url, content=request.body, headers=list(request.headers)
-        ) as response:
-            body = bytearray()
-            async for part in response.aiter_raw():
-                body += part
-                if len(body) >= RESPONSE_BYTES_MAX:
-                    break
-            return HttpResponse(
-                status=response.status_code,
-                headers={name.lower(): value for name, value in response.headers.items()},
-                body=bytes(body[:RESPONSE_BYTES_MAX]),
-            )
-
-
-class _GuardedTransport(httpx2.AsyncBaseTransport):
-    """httpx2's way to httpcore2's pool, with our backend under it."""
-
-    def __init__(self, backend: _GuardedBackend, tls: ssl.SSLContext) -> None:
-        self._pool = httpcore2.AsyncConnectionPool(
-            ssl_context=tls,
-            max_connections=_CONNECTIONS_MAX,
-            max_keepalive_connections=10,
-            keepalive_expiry=30.0,
-            network_backend=backend,
+        to = _read_url(request.url)
+        place = Place(to.host, to.port, self._tls if to.is_secure else None)
+        headers = [
+            ("Host", to.authority),
+            ("User-Agent", "Tocsin"),
+            ("Accept", "*/*"),
+            # A compressed answer could be a thousand times its size; we read little of it anyway.
+            ("Accept-Encoding", "identity"),
+            *request.headers,
+        ]
+        return await self._exchanges.exchange(
+            place, request.method, to.target, headers, request.body
         )
-
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        assert isinstance(request.stream, httpx2.AsyncByteStream)
-        response = await self._pool.handle_async_request(
-            httpcore2.Request(
-                method=request.method,
-                url=httpcore2.URL(
-                    scheme=request.url.raw_scheme,
-                    host=request.url.raw_host,
-                    port=request.url.port,
-                    target=request.url.raw_path,
-                ),
-                headers=request.headers.raw,
-                content=request.stream,
-                extensions=request.extensions,
-            )
-        )
-        return httpx2.Response(
-            status_code=response.status,
-            headers=response.headers,
-            stream=_Body(response),
-            extensions=response.extensions,
-        )
-
-    async def aclose(self) -> None:
-        await self._pool.aclose()
-
-
-class _Body(httpx2.AsyncByteStream):
-    """The body of an answer as it arrives."""
-
-    def __init__(self, response: httpcore2.Response) -> None:
-        self._response = response
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self._response.aiter_stream()
-
-    async def aclose(self) -> None:
-        await self._response.aclose()
-
-
-class _GuardedBackend(httpcore2.AsyncNetworkBackend):
-    """Opens connections, to checked addresses only. TLS above it still verifies the name."""
-
-    def __init__(self, allowed: AllowList, resolve: Resolve) -> None:
-        self._allowed = allowed
-        self._resolve = resolve
-        self._dial = httpcore2.AnyIOBackend()
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109 - httpcore2's signature
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
-    ) -> httpcore2.AsyncNetworkStream:
-        failure: Exception | None = None
-        for address in await self._checked(host, port):
-            try:
-                return await self._dial.connect_tcp(
-                    address, port, timeout, local_address, socket_options
-                )
-            except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
-                failure = error
-        raise failure or httpcore2.ConnectError(f"{host} has no address")
-
-    async def connect_unix_socket(
-        self,
-        path: str,
-        timeout: float | None = None,  # noqa: ASYNC109 - httpcore2's signature
-        socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
-    ) -> httpcore2.AsyncNetworkStream:
-        raise Forbidden("Local sockets are not called.")
-
-    async def sleep(self, seconds: float) -> None:
-        await self._dial.sleep(seconds)
 
     async def _checked(self, host: str, port: int) -> Sequence[str]:
+        """Return the addresses of a host if every one of them may be called."""
         if not _HOST.fullmatch(host) or _is_odd(host):
             raise Forbidden(f"{one_line(host, 80)} is not how an address is written.")
         try:
             addresses = await self._resolve(host, port)
         except OSError as error:
-            raise httpcore2.ConnectError(f"the name is not found ({error.strerror})") from error
+            raise OSError(f"the name is not found ({error.strerror})") from error
         if not self._allowed.names(host):
             for address in addresses:
                 why = self._allowed.why_forbidden(address)
@@ -297,6 +200,42 @@ class _GuardedBackend(httpcore2.AsyncNetworkBackend):
                     shown = host if host == address else f"{one_line(host, 80)} is {address}, which"
                     raise Forbidden(f"{shown} is {why}.")
         return addresses
+
+
+class _Url(NamedTuple):
+    """An address as it goes on the wire."""
+
+    is_secure: bool
+    host: str
+    port: int
+    authority: str
+    target: bytes
+
+
+@functools.lru_cache(maxsize=256)
+def _read_url(text: str) -> _Url:
+    """Read an address; it is one of the few in the settings, again and again.
+
+    Raises what httpx2 does for what is none, and Forbidden for one with a user's name in it.
+    """
+    url = httpx2.URL(text)
+    if url.scheme not in ("http", "https") or not url.host:
+        raise httpx2.UnsupportedProtocol("http or https only")
+    if url.userinfo:
+        raise Forbidden("An address with a user name in it is not called.")
+    is_secure = url.scheme == "https"
+    return _Url(
+        is_secure,
+        url.raw_host.decode("ascii"),
+        url.port or (443 if is_secure else 80),
+        url.netloc.decode("ascii"),
+        url.raw_path,
+    )
+
+
+def _said(error: Exception) -> str:
+    """Return what is wrong, without the number of it."""
+    return str(getattr(error, "strerror", None) or error).rstrip(".") or type(error).__name__
 
 
 async def resolve_by_system(host: str, port: int) -> Sequence[str]:

@@ -60,8 +60,10 @@ def one_line(text: str, chars_max: int = _LINE_CHARS_MAX) -> str:
     Half a surrogate pair cannot be encoded and becomes U+FFFD.
     """
     cut = text[: chars_max * 4]  # Long enough for whatever is dropped, short enough for 10 MB.
-    kept = (_shown(character) for character in cut if character not in _TURNING_MARKS)
-    line = " ".join("".join(kept).split())
+    if not cut.isprintable():
+        # Nearly all text is: whatever is to be dropped or replaced is not.
+        cut = "".join(_shown(character) for character in cut if character not in _TURNING_MARKS)
+    line = " ".join(cut.split())
     return line if len(line) <= chars_max else line[: chars_max - 1].rstrip() + "…"
 
 

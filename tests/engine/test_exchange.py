@@ -1,0 +1,178 @@
+"""HTTP over connections that are kept: used again, not trusted for ever, never shared by mistake."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import h11
+import pytest
+
+from tocsin.engine.exchange import Exchanges, Place
+
+pytestmark = pytest.mark.anyio
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+class Server:
+    """Answers each request by ``script``: what to say, or None to hang up without a word."""
+
+    def __init__(self, *script: bytes | None) -> None:
+        self.script = list(script)
+        self.connections = 0
+        self.requests: list[bytes] = []
+        self.open: list[asyncio.StreamWriter] = []
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        self.open.append(writer)
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+                self.requests.append(head + await reader.readexactly(length))
+                said = self.script.pop(0) if self.script else OK
+                if said is None:
+                    break
+                writer.write(said)
+                await writer.drain()
+        writer.close()
+
+
+@contextlib.asynccontextmanager
+async def a_place(*script, **options):
+    server = Server(*script)
+    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
+
+    async def addresses(host: str, port: int) -> list[str]:
+        return ["127.0.0.1"]
+
+    exchanges = Exchanges(addresses, **{"connect_s_max": 2, "body_bytes_max": 100, **options})
+    place = Place("x.test", listening.sockets[0].getsockname()[1], None)
+
+    async def post(body: bytes = b"{}", headers=(("Host", "x.test"),)):
+        async with asyncio.timeout(5):
+            return await exchanges.exchange(place, "POST", b"/", headers, body)
+
+    async with listening:
+        yield server, post
+        await exchanges.close()
+        for writer in server.open:
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+
+
+async def test_one_connection_serves_requests_one_after_another():
+    async with a_place() as (server, post):
+        for number in range(5):
+            answer = await post(b"%d" % number)
+            assert (answer.status, answer.body) == (200, b"ok")
+        assert server.connections == 1
+        assert [request.rpartition(b"\r\n\r\n")[2] for request in server.requests] == [
+            b"0", b"1", b"2", b"3", b"4",
+        ]  # fmt: skip
+
+
+async def test_requests_at_once_have_a_connection_each():
+    async with a_place() as (server, post):
+        answers = await asyncio.gather(*(post() for _ in range(8)))
+        assert {answer.status for answer in answers} == {200}
+        assert server.connections == 8
+
+
+async def test_a_kept_connection_that_was_closed_meanwhile_costs_nothing():
+    async with a_place() as (server, post):
+        await post()
+        server.open[0].close()
+        await asyncio.sleep(0.05)
+        assert (await post()).status == 200
+        assert server.connections == 2
+
+
+async def test_a_kept_connection_that_hangs_up_on_the_request_is_tried_on_another():
+    async with a_place(OK, None) as (server, post):
+        await post()
+        assert (await post()).status == 200
+        assert (server.connections, len(server.requests)) == (2, 3)
+
+
+async def test_a_new_connection_that_hangs_up_is_a_failure():
+    async with a_place(None) as (server, post):
+        with pytest.raises(h11.RemoteProtocolError):
+            await post()
+        assert server.connections == 1
+
+
+async def test_a_kept_connection_that_breaks_in_the_middle_of_an_answer_is_a_failure():
+    async with a_place(OK, b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhal", None) as (
+        server,
+        post,
+    ):
+        await post()
+        waiting = asyncio.ensure_future(post())
+        while len(server.requests) < 2:
+            await asyncio.sleep(0.01)
+        server.open[0].close()
+        with pytest.raises(h11.RemoteProtocolError):
+            await waiting
+        assert server.connections == 1
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok",
+        b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n" + b"x" * 500,
+    ],
+)
+async def test_a_connection_that_ends_or_has_more_to_say_is_not_kept(said):
+    async with a_place(said) as (server, post):
+        answer = await post()
+        assert answer.body in (b"ok", b"x" * 100)
+        await post()
+        assert server.connections == 2
+
+
+async def test_what_comes_before_an_answer_is_passed_over_and_parts_are_joined():
+    said = (
+        b"HTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\n"
+        b"HTTP/1.1 202 Accepted\r\nTransfer-Encoding: chunked\r\nX-A: b\r\n\r\n"
+        b"2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n"
+    )
+    async with a_place(said) as (server, post):
+        answer = await post()
+        assert (answer.status, answer.body, answer.headers["x-a"]) == (202, b"hello", "b")
+        await post()
+        assert server.connections == 1
+
+
+async def test_two_answers_to_one_request_are_not_taken_for_the_next():
+    async with a_place(OK + OK.replace(b"200 OK", b"500 No")) as (server, post):
+        assert (await post()).status == 200
+        assert (await post()).status == 200
+        assert server.connections == 2
+
+
+async def test_an_answer_that_comes_before_its_request_is_not_taken():
+    async with a_place() as (server, post):
+        await post()
+        server.open[0].write(OK.replace(b"200 OK", b"500 No"))
+        await asyncio.sleep(0.05)
+        assert (await post()).status == 200
+        assert server.connections == 2
+
+
+async def test_a_header_without_end_is_not_read_for_ever():
+    async with a_place(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 200_000) as (_, post):
+        with pytest.raises(h11.RemoteProtocolError):
+            await post()
+
+
+async def test_a_request_that_cannot_be_written_reaches_nobody():
+    async with a_place() as (server, post):
+        with pytest.raises(h11.LocalProtocolError):
+            await post(headers=(("Host", "x.test"), ("X-A", "b\r\nX-C: d")))
+        assert server.connections == 0
