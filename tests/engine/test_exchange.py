@@ -12,6 +12,13 @@ from tocsin.engine.exchange import Exchanges, Place
 
 pytestmark = pytest.mark.anyio
 
+
+@pytest.fixture(params=[False, True], ids=["asyncio", "uvloop"])
+def anyio_backend(request):
+    """Both loops: the one of the tests, and the one that serves."""
+    return "asyncio", {"use_uvloop": request.param}
+
+
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 

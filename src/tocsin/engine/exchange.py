@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from time import monotonic
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import h11
 
@@ -168,8 +168,8 @@ class _Wire(asyncio.Protocol):
         self._stirred: asyncio.Future[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # One of uvloop's is no subclass of it, and does all that one does.
+        self._transport = cast("asyncio.Transport", transport)
         self._wires.add(self)
 
     def data_received(self, data: bytes) -> None:
