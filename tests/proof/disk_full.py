@@ -55,6 +55,7 @@ SENDERS = 3
 _ORDER = struct.Struct("<qqiiii96s")
 _REACH_S_MAX = 5.0
 _STICKS_S = 1.0
+_HANGS_S = 25.0
 _DISK_MIB = 180
 
 
@@ -346,10 +347,17 @@ class FaultyDisk(_Part):
         await asyncio.sleep(0.05)
 
     async def _accepts(self) -> float:
-        ends = time.monotonic() + 60
-        while time.monotonic() < ends:
+        """Wait until it accepts connections; be its operator meanwhile, as a system's manager is.
+
+        PostgreSQL ends where recovery fails. Sometimes it only hangs then, and has to be ended.
+        """
+        began = time.monotonic()
+        patience_s = _HANGS_S
+        while time.monotonic() < began + 120:
+            if time.monotonic() > began + patience_s:
+                patience_s += _HANGS_S
+                self.database.stop("kill")
             if self.database.pid is None:
-                # What failed for good took the server with it: somebody has to start it.
                 self.ended += 1
                 self.database.start(wait=False)
             try:

@@ -238,6 +238,25 @@ async def test_a_killed_postmaster_leaves_no_children_behind(place: Path) -> Non
     assert _working_in(place / "data" / "postgres") == []
 
 
+async def test_a_server_that_neither_serves_nor_recovers_is_started_again(
+    place: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = await Embedded.start(place / "data")
+    first = server.pid
+    note = place / "data" / "postgres" / "postmaster.pid"
+    async with _kept(server) as database:
+        await _commit(database)
+        # As it stands there when recovery failed and the server did not notice: nobody recovers.
+        note.write_text(note.read_text().replace("ready   ", "starting"))
+        async with asyncio.timeout(40):
+            while server.pid in (None, first):
+                await asyncio.sleep(0.1)
+        await _until_it_commits(database, 20)
+        assert await _count(database) == 2
+    assert "neither serves nor recovers" in caplog.text
+    await server.stop()
+
+
 async def _sleep_in(url: str) -> None:
     connection = await asyncpg.connect(url)
     await connection.execute("SELECT pg_sleep(60)")

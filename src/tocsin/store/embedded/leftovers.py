@@ -19,6 +19,7 @@ from tocsin.store.embedded.errors import EmbeddedError
 _NOTE = "postmaster.pid"
 _PROC = Path("/proc")
 _LOOK_EVERY_S = 0.01
+_RECOVERS = "postgres: startup"
 # Fast shutdown, then immediate, then none at all. The next start recovers from each.
 _PERSUASION = ((signal.SIGINT, 20.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0))
 
@@ -57,6 +58,33 @@ def clear_sockets(directory: Path) -> None:
     """
     for left in directory.glob(".s.PGSQL.*"):
         left.unlink(missing_ok=True)
+
+
+def is_serving_or_recovering(cluster: Path) -> bool:
+    """Say whether the server of ``cluster`` is ready, or at work to become so.
+
+    A disk that fails a second time, during the recovery from the first, can leave a server that
+    lives, refuses everybody, and recovers no more. Where processes cannot be looked at, it is
+    believed.
+    """
+    lines = note(cluster)
+    if len(lines) < 8 or lines[7].strip() != "starting":
+        return True
+    serving = _serving(cluster)
+    return not _can_tell(serving) or any(_name_of(pid) == _RECOVERS for pid in serving)
+
+
+def _can_tell(serving: Sequence[int]) -> bool:
+    return any(_name_of(pid) for pid in serving)
+
+
+def _name_of(pid: int) -> str:
+    """Return what a process of PostgreSQL calls itself, such as "postgres: startup"; "" if gone."""
+    try:
+        said = (_PROC / str(pid) / "cmdline").read_bytes()
+    except OSError:
+        return ""
+    return " ".join(said.decode("utf-8", "replace").replace("\0", " ").split()[:2])
 
 
 def noted(cluster: Path) -> int | None:

@@ -36,6 +36,7 @@ _INITDB_S_MAX = 120.0
 _LOOK_EVERY_S = 0.005
 _WATCH_EVERY_S = 0.25
 _LOOKS_UNTIL_TRIM = 240
+_LOOKS_UNTIL_PULSE = 20
 _RESTART_AFTER_S = (0.0, 0.5, 2.0, 5.0)
 # Nothing of ours, or of the person who starts us, leaks into the database's process.
 _ENVIRONMENT = {"LC_ALL": "C", "PATH": "/usr/bin:/bin", "TZ": "UTC"}
@@ -76,6 +77,7 @@ class Embedded:
         self._process: subprocess.Popen[bytes] | None = None
         self._socket_directory: Path | None = None
         self._is_new = False
+        self._is_stuck = False
         self.url = ""
 
     def __repr__(self) -> str:
@@ -144,6 +146,8 @@ class Embedded:
                 looks += 1
                 if looks % _LOOKS_UNTIL_TRIM == 0:
                     await asyncio.to_thread(self._directory.trim_log)
+                if looks % _LOOKS_UNTIL_PULSE == 0:
+                    await asyncio.to_thread(self._end_if_stuck)
                 continue
             failures += 1
             try:
@@ -167,6 +171,22 @@ class Embedded:
             raise EmbeddedError(
                 f"The embedded database cannot run in {self._directory.root}: {error}."
             ) from error
+
+    def _end_if_stuck(self) -> None:
+        """End a server that lives and neither serves nor recovers, seen twice in a row."""
+        was_stuck, self._is_stuck = (
+            self._is_stuck,
+            not leftovers.is_serving_or_recovering(self._directory.cluster),
+        )
+        process = self._process
+        if was_stuck and self._is_stuck and process is not None:
+            _LOG.error("The embedded database lives, but neither serves nor recovers: ending it.")
+            self._is_stuck = False
+            process.send_signal(signal.SIGQUIT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(5.0)
+                return
+            process.kill()
 
     def _run_again(self) -> None:
         """Run the server of what is there; where nothing is, make nothing new in its place."""
