@@ -28,9 +28,9 @@ class Played(msgspec.Struct, frozen=True):
     setting: Setting
     steps: tuple[Step, ...]
     broken: str
-    commits: int
-    pages: int
-    incidents: int
+    commits: int = 0
+    messages: int = 0
+    incidents: int = 0
 
 
 class _Play:
