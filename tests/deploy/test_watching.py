@@ -89,10 +89,10 @@ def test_a_prometheus_finds_every_metric_and_sees_a_failing_contact(enterable_di
             told = "\n".join([*(a.partition("annotations:")[0] for a in alerts()), *expressions()])
             names = set(_METRIC.findall(told)) - _NOT_OURS
             assert len(names) > 35
-            # Senders are written down a while after they were heard.
+            # Senders are written down, and what is too old is looked for, a minute after the start.
             wait_until(
                 lambda: names <= set(ask("label/__name__/values")),
-                seconds=60,
+                seconds=150,
                 why=f"all metrics, of which there are {names}",
             )
             # And what is asked for has an answer.

@@ -506,7 +506,9 @@ class Engine:
         self._pruned_at = now
         async with self._database.transaction() as connection:
             await processes.prune(connection)
-        if await self._pruner.prune(await self._database.now()):
+        is_unfinished = await self._pruner.prune(await self._database.now())
+        self._instruments.pruned(self._clock.now())
+        if is_unfinished:
             self._pruned_at -= PRUNE_EVERY_S  # There is more: go on in the next round.
 
     async def _lapse(self) -> None:

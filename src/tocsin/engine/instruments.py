@@ -25,6 +25,8 @@ from prometheus_client import (
 disable_created_metrics()  # type: ignore[no-untyped-call] # the library says nothing of types
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from tocsin.integrations.signals import Received
 
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -132,6 +134,13 @@ class Instruments:
             buckets=_SECONDS,
             registry=registry,
         )
+        self._pruned = Gauge(
+            "tocsin_retention_last_run_timestamp_seconds",
+            "When this process last looked for what is too old; missing before it first did.",
+            # Without a label it would be nought until then, and look like 1970.
+            ("what",),
+            registry=registry,
+        )
         self._lags: deque[float] = deque(maxlen=_LAGS_KEPT)
         Gauge(
             "tocsin_event_loop_lag_seconds",
@@ -197,6 +206,10 @@ class Instruments:
         self._deliveries.labels(kind, "delivered" if delivered else "failed").inc()
         if delivered and after_s is not None:
             self._delivery_seconds.labels(kind).observe(max(after_s, 0.0))
+
+    def pruned(self, at: datetime) -> None:
+        """Note that what is too old was looked for, and deleted as far as it got."""
+        self._pruned.labels("all").set(at.timestamp())
 
     # -- The process itself ------------------------------------------------------------------------
 
