@@ -142,6 +142,18 @@ async def test_alerts_of_one_incident(database: Database) -> None:
         assert await alerts.find(c, incident="INC-2", firing_only=True) == []
 
 
+async def test_firing_alerts_come_in_portions_each_once(database: Database) -> None:
+    names = sorted(f"f{number}" for number in range(25))
+    async with database.transaction() as c:
+        await alerts.put(c, "api", [alert(name) for name in names], AT)
+        await alerts.put(c, "db", [alert("over", firing=False)], AT)
+    async with database.reading() as c:
+        for portion in (1, 5, 24, 25, 26):
+            rows = [row async for some in alerts.firing(c, portion) for row in some]
+            assert [row.record.signal.fingerprint for row in rows] == names
+            assert {row.service for row in rows} == {"api"}
+
+
 async def test_a_silence_is_active_between_its_ends(database: Database) -> None:
     async with database.transaction() as c:
         await silences.put(c, silence())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from enum import StrEnum
 
@@ -132,6 +132,21 @@ async def touch(c: Connection, repeats: Sequence[Repeat]) -> dict[str, Verdict]:
         [codec.moment(r.received_at) for r in rows],
     )
     return {names[row["fingerprint"]]: Verdict(row["verdict"]) for row in found}
+
+
+async def firing(c: Connection, portion: int = 2_000) -> AsyncIterator[list[AlertRow]]:
+    """Yield every firing alert, so many at once.
+
+    Decoding a hundred thousand takes seconds, and PostgreSQL ends a transaction that is silent for
+    as long; between portions it hears of us.
+    """
+    after = ""
+    while True:
+        rows = await c.fetch(_SQL["firing"], after, portion)
+        yield [AlertRow(_record(row), row["service"], row["updated_at"]) for row in rows]
+        if len(rows) < portion:
+            return
+        after = rows[-1]["fingerprint"]
 
 
 async def lapsed(c: Connection, grace_s: float, limit: int = 500) -> list[Lapsed]:

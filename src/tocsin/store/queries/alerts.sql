@@ -60,6 +60,13 @@ WHERE firing AND NOT stale AND ends_at < now() - make_interval(secs => $1::doubl
 ORDER BY ends_at
 LIMIT $2;
 
+-- name: firing
+-- about: A portion of the firing alerts, after a key.
+SELECT fingerprint, record, service, ends_at, updated_at FROM alerts
+WHERE firing AND fingerprint > $1
+ORDER BY fingerprint
+LIMIT $2;
+
 -- name: find
 -- about: Alerts that fit, by service. An empty condition fits all.
 SELECT record, service, ends_at, updated_at FROM alerts
