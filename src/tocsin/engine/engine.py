@@ -551,11 +551,12 @@ class Engine:
                 row.silence for row in await silences.find(connection) if row.silence.id in turned
             ]
             concerned: dict[str, list[str]] = defaultdict(list)
-            for row in await alerts.find(connection, firing_only=True):
-                labels = row.record.signal.labels
-                matched = any(all(m.matches(labels) for m in s.matchers) for s in changed)
-                if matched or row.record.muted_by in turned:
-                    concerned[desk_stream(row.service)].append(row.record.signal.fingerprint)
+            async for rows in alerts.firing(connection):
+                for row in rows:
+                    labels = row.record.signal.labels
+                    matched = any(all(m.matches(labels) for m in s.matchers) for s in changed)
+                    if matched or row.record.muted_by in turned:
+                        concerned[desk_stream(row.service)].append(row.record.signal.fingerprint)
             await inbox.append(
                 connection, [(s, SilencesChanged(tuple(f))) for s, f in concerned.items()]
             )
