@@ -21,8 +21,8 @@ from tocsin.store.database import Database, Unavailable
 from tocsin.store.live import Listener
 
 pytestmark = pytest.mark.anyio
-BACK_S_MAX = 5.0
-HEARD_S_MAX = 8.0
+BACK_S_MAX = 8.0
+HEARD_S_MAX = 12.0
 
 
 @pytest.fixture(scope="module")
