@@ -141,7 +141,7 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--p99", type=float, default=0, help="seconds for the quiet keys (1)")
     parser.add_argument("--keep", action="store_true", help="keep the files of the run")
     options = parser.parse_args(argv)
-    usual = (200, 8.0, 6.0, 3.0) if options.short else (500, 600.0, 120.0, 1.0)
+    usual = (150, 8.0, 6.0, 5.0) if options.short else (500, 600.0, 120.0, 1.0)
     for name, value in zip(("rate", "seconds", "overload_seconds", "p99"), usual, strict=True):
         setattr(options, name, getattr(options, name) or value)
     return options
