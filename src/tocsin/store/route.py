@@ -46,6 +46,8 @@ _KEEPALIVE = {
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "3",
 }
+# A loop that is frozen with its process holds no lock for longer than this.
+_UNFROZEN = {"idle_in_transaction_session_timeout": "10s"}
 
 
 class Use(enum.Enum):
@@ -171,6 +173,8 @@ class Route:
         Raises Unavailable where nobody answers, also when the connection is lost in between.
         """
         self.must_be_open()
+        if use is Use.LOOP:
+            settings = {**_UNFROZEN, **(settings or {})}
         with translated(None):
             connection = await self.connect(
                 purpose, use, settings=settings, command_s_max=command_s_max
