@@ -2,8 +2,8 @@
 
 Each sender has a key and a number of connections. When a request is due and a connection is free it
 goes out; when none is free it waits, and its latency counts from when it was due, so that a server
-that stalls cannot hide it. What has waited for two seconds is given up and counted, as an overload
-is nothing that a sender could deliver.
+that stalls cannot hide it. What has waited for too long is given up and counted: an overload is
+nothing that a sender could deliver.
 
 A sender invents alerts, sends each again and again while it fires, and ends it after a while. What
 was refused is not sent again: only what was accepted must be paged, and repeats are of accepted
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 TICK_S = 0.004
-GIVEN_UP_S = 2.0
 FIRES_S = "2100-01-01T00:00:00Z"
 
 
@@ -48,6 +47,7 @@ class SenderPlan(msgspec.Struct):
     services: int
     solo: int = 0
     lasts_s: float = 60.0
+    given_up_s: float = 2.0
 
 
 class FloodPlan(msgspec.Struct):
@@ -125,7 +125,7 @@ class _Sender:
         for _ in range(count):
             self.report.offered += 1
             self.waiting.append(self._request(at))
-        while self.waiting and self.waiting[0].due_at < at - GIVEN_UP_S:
+        while self.waiting and self.waiting[0].due_at < at - self.plan.given_up_s:
             request = self.waiting.popleft()
             self.report.given_up += 1
             if request.ended:

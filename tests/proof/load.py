@@ -141,7 +141,7 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--p99", type=float, default=0, help="seconds for the quiet keys (1)")
     parser.add_argument("--keep", action="store_true", help="keep the files of the run")
     options = parser.parse_args(argv)
-    usual = (150, 8.0, 6.0, 5.0) if options.short else (500, 600.0, 120.0, 1.0)
+    usual = (150, 8.0, 6.0, 10.0) if options.short else (500, 600.0, 120.0, 1.0)
     for name, value in zip(("rate", "seconds", "overload_seconds", "p99"), usual, strict=True):
         setattr(options, name, getattr(options, name) or value)
     return options
@@ -213,11 +213,13 @@ def _steady(port: int, rate: int, seconds: float, keys: dict[str, str]) -> Flood
 
 def _overload(port: int, rate: int, seconds: float, keys: dict[str, str]) -> FloodPlan:
     quiet = [
-        SenderPlan(name, keys[name], 1.0, connections=2, fresh=1.0, repeats=2, services=1)
+        SenderPlan(
+            name, keys[name], 1.0, connections=4, fresh=1.0, repeats=2, services=1, given_up_s=60
+        )
         for name in QUIET
     ]
     noisy = SenderPlan(
-        NOISY, keys[NOISY], 5.0 * rate, connections=200, fresh=1.0, repeats=0, services=20
+        NOISY, keys[NOISY], 5.0 * rate, connections=600, fresh=1.0, repeats=0, services=20
     )
     return FloodPlan(port, seconds, [*quiet, noisy], "overload")
 

@@ -15,7 +15,7 @@ from tocsin.store import access, audit, live
 from tocsin.store.database import Unavailable
 from tocsin.web.attempts import Attempts
 from tocsin.web.context import Context, context_of
-from tocsin.web.remembered import Remembered, Seen
+from tocsin.web.remembered import Asking, Remembered, Seen
 from tocsin.web.trail import Act, Trail
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class Door:
 
     trail: Trail
     remembered: Remembered = field(default_factory=Remembered)
+    asking: Asking = field(default_factory=Asking)
     seen: Seen = field(default_factory=Seen)
     attempts: Attempts = field(default_factory=Attempts)
 

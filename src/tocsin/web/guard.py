@@ -315,13 +315,17 @@ async def _holder(
     if not is_known:
         suffices = door.remembered.lately(digest, at) if known_suffices else None
         generation = door.remembered.generation
-        try:
+
+        async def ask() -> Grant | None:
             async with (
-                asyncio.timeout(None if suffices is None else _ASKED_S_MAX),
                 door.attempts.looking(address, at),
                 context.database.reading() as connection,
             ):
-                grant = await access.holder(connection, secret)
+                return await access.holder(connection, secret)
+
+        try:
+            async with asyncio.timeout(None if suffices is None else _ASKED_S_MAX):
+                grant = await door.asking.once(digest, ask)
         except (Unavailable, TimeoutError):
             if suffices is None:
                 raise

@@ -6,6 +6,7 @@ forgotten at once when any process announces "access", as every change of who ma
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -13,8 +14,11 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from tocsin.store import access
+from tocsin.store.database import Unavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from tocsin.store.access import Grant
     from tocsin.store.database import Database
 
@@ -87,6 +91,38 @@ class Remembered:
         if not lost:
             self._lately.clear()
         self.generation += 1
+
+
+class Asking:
+    """Looks a token up once, for all who ask for it at the same time.
+
+    A sender has many connections, and what is remembered of its key is over for all of them in the
+    same instant: without this each of them would ask the database.
+    """
+
+    def __init__(self) -> None:
+        self._asked: dict[bytes, asyncio.Future[Grant | None]] = {}
+
+    async def once(self, digest: bytes, ask: Callable[[], Awaitable[Grant | None]]) -> Grant | None:
+        """Return what ``ask`` finds, ours or that of who asks already. Raises what it raises."""
+        while (asked := self._asked.get(digest)) is not None:
+            # Whoever asks may be cancelled, and so may we: neither is the other's business.
+            await asyncio.wait((asked,))
+            if not asked.cancelled():
+                return asked.result()
+        answer = self._asked[digest] = asyncio.get_running_loop().create_future()
+        try:
+            found = await ask()
+        except Unavailable as error:
+            answer.set_exception(Unavailable(str(error)))
+            answer.exception()  # Nobody else may have asked.
+            raise
+        else:
+            answer.set_result(found)
+            return found
+        finally:
+            answer.cancel()
+            del self._asked[digest]
 
 
 class Seen:
