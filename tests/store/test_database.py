@@ -50,6 +50,20 @@ async def test_a_wrong_password_is_unavailable_and_not_repeated(database: Databa
     assert "password authentication failed" in str(caught.value)
 
 
+async def test_rights_that_were_taken_away_are_no_fault_of_the_statement(
+    database: Database,
+) -> None:
+    async def look_without_rights() -> None:
+        async with database.transaction() as c:
+            await c.execute("SET LOCAL ROLE pg_monitor")
+            await inbox.waiting_streams(c)
+
+    with pytest.raises(Unavailable, match="permission denied for table inbox"):
+        await look_without_rights()
+    async with database.reading() as c:
+        assert await inbox.waiting_streams(c) == []
+
+
 @pytest.mark.parametrize(
     "url", ["postgresql://u:secret:x@h:port/", "mysql://u:secret@h/d", "secret"]
 )

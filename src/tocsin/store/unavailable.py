@@ -18,8 +18,9 @@ FAILURES = (
 )
 # SQLSTATE classes in which nothing is wrong with the statement: connection, resources, operator
 # (shutdown, time limits), system, a server that only reads, a lock or an order of locks that
-# another has, a transaction that was idle for too long, a pooler that lost its server.
-_NOT_OUR_FAULT = ("08", "53", "57", "58", "25006", "25P03", "55P03", "40")
+# another has, a transaction that was idle for too long, a pooler that lost its server, rights that
+# somebody took away.
+_NOT_OUR_FAULT = ("08", "53", "57", "58", "25006", "25P03", "55P03", "40", "42501")
 _ONLY_READS = "25006"
 # Lost, shutting down, crashed, starting up, not let in, no such database.
 _GONE = ("08", "57P", "28", "3D")

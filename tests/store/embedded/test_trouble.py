@@ -253,7 +253,21 @@ async def test_a_server_that_neither_serves_nor_recovers_is_started_again(
                 await asyncio.sleep(0.1)
         await _until_it_commits(database, 20)
         assert await _count(database) == 2
-    assert "neither serves nor recovers" in caplog.text
+    assert "nobody can reach it" in caplog.text
+    await server.stop()
+
+
+async def test_a_server_whose_socket_was_removed_is_started_again(place: Path) -> None:
+    server = await Embedded.start(place / "data")
+    first = server.pid
+    async with _kept(server) as database:
+        await _commit(database)
+        shutil.rmtree(place / "data" / "socket")
+        async with asyncio.timeout(40):
+            while server.pid in (None, first):
+                await asyncio.sleep(0.1)
+        await _until_it_commits(database, 20)
+        assert await _count(database) == 2
     await server.stop()
 
 

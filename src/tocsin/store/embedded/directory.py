@@ -18,7 +18,7 @@ from tocsin.store.embedded.errors import EmbeddedError
 
 _SUGGESTION = "/var/lib/tocsin"
 _BUILDING = "postgres.new-"
-_SOCKET_NAME = ".s.PGSQL.5432"
+SOCKET_NAME = ".s.PGSQL.5432"
 # The kernel takes 107 bytes; PostgreSQL makes a lock file beside the socket, ".lock" longer.
 _SOCKET_PATH_BYTES_MAX = 100
 _LOG_BYTES_MAX = 10 * 1_048_576
@@ -252,4 +252,4 @@ class DataDirectory:
 
 
 def _is_short(directory: Path) -> bool:
-    return len(os.fsencode(directory / _SOCKET_NAME)) <= _SOCKET_PATH_BYTES_MAX
+    return len(os.fsencode(directory / SOCKET_NAME)) <= _SOCKET_PATH_BYTES_MAX

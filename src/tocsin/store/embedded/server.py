@@ -21,7 +21,7 @@ import asyncpg
 from tocsin.store.embedded import leftovers
 from tocsin.store.embedded.account import Account, account_for
 from tocsin.store.embedded.binaries import MAJOR, installation_for
-from tocsin.store.embedded.directory import DataDirectory
+from tocsin.store.embedded.directory import SOCKET_NAME, DataDirectory
 from tocsin.store.embedded.errors import EmbeddedError
 from tocsin.store.statements import statements
 
@@ -173,20 +173,28 @@ class Embedded:
             ) from error
 
     def _end_if_stuck(self) -> None:
-        """End a server that lives and neither serves nor recovers, seen twice in a row."""
+        """End a server that lives and that nobody can reach, seen twice in a row.
+
+        It neither serves nor recovers, or its socket was removed, as those do who clean up /tmp.
+        """
         was_stuck, self._is_stuck = (
             self._is_stuck,
-            not leftovers.is_serving_or_recovering(self._directory.cluster),
+            not leftovers.is_serving_or_recovering(self._directory.cluster)
+            or not self._has_socket(),
         )
         process = self._process
         if was_stuck and self._is_stuck and process is not None:
-            _LOG.error("The embedded database lives, but neither serves nor recovers: ending it.")
+            _LOG.error("The embedded database lives, but nobody can reach it: ending it.")
             self._is_stuck = False
             process.send_signal(signal.SIGQUIT)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(5.0)
                 return
             process.kill()
+
+    def _has_socket(self) -> bool:
+        where = self._socket_directory
+        return where is not None and (where / SOCKET_NAME).exists()
 
     def _run_again(self) -> None:
         """Run the server of what is there; where nothing is, make nothing new in its place."""
