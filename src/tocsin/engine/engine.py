@@ -193,13 +193,10 @@ class Engine:
                 async with asyncio.TaskGroup() as work:
                     for each in self._loops(stop):
                         work.create_task(each)
-                    listening = None
-                    if self.role != "web":
-                        listening = work.create_task(self._listen())
+                    listening = work.create_task(self._listen())
                     await stop.wait()
                     self.wake()
-                    if listening is not None:
-                        listening.cancel()
+                    listening.cancel()
             finally:
                 ended.set()
             await asyncio.wait((present,))
@@ -322,7 +319,7 @@ class Engine:
             # halving, put it aside with its bytes, and let its siblings go on.
             _log.exception("turn failed", stream=stream, inputs=len(taken))
             self._instruments.turn_failed(stream)
-            await self._isolate(stream, taken, error)
+            await self._isolate_or_rest(stream, taken, error)
             return Outcome()
         if self._rests_until.pop(stream, None) is not None:
             self.watchdog.mended(f"the stream {stream}")
@@ -336,22 +333,34 @@ class Engine:
                 del self._limits[stream]
         return outcome
 
+    async def _isolate_or_rest(self, stream: str, taken: Sequence[int], error: Exception) -> None:
+        try:
+            await self._isolate(stream, taken, error)
+        except Unavailable:
+            raise
+        except Exception as worse:  # noqa: BLE001 - the supervisor's own: the others must go on
+            _log.exception("an input could not be put aside", stream=stream)
+            self._rest(stream, f"nor can its inputs be put aside ({type(worse).__name__})")
+
     async def _isolate(self, stream: str, taken: Sequence[int], error: Exception) -> None:
         if not taken:
-            # No input is to blame: the stream cannot be read. Its inputs wait for a person, and
-            # somebody must know it: escalations may wait among them.
-            self._rests_until[stream] = self._clock.elapsed() + BROKEN_REST_S
-            self.watchdog.fault(
-                f"the stream {stream}",
-                f"it cannot be read ({type(error).__name__}), so what waits there is not decided,"
-                f" and no timer of it acts. It is tried again every {BROKEN_REST_S:.0f} s.",
-            )
+            # No input is to blame: the stream cannot be read. Its inputs wait for a person.
+            self._rest(stream, f"it cannot be read ({type(error).__name__})")
             return
         self._limits[stream] = max(1, len(taken) // 2)
         if len(taken) == 1:
             _log.error("input put aside", stream=stream, input=taken[0])
             async with self._database.transaction() as connection:
                 await inbox.put_aside(connection, taken[0], f"{type(error).__name__}: {error}")
+
+    def _rest(self, stream: str, why: str) -> None:
+        """Leave a stream alone for a while, and let it be known: escalations may wait on it."""
+        self._rests_until[stream] = self._clock.elapsed() + BROKEN_REST_S
+        self.watchdog.fault(
+            f"the stream {stream}",
+            f"{why}, so what waits there is not decided, and no timer of it acts."
+            f" It is tried again every {BROKEN_REST_S:.0f} s.",
+        )
 
     async def _work(self, stop: asyncio.Event) -> None:
         """Run whatever waits until ``stop`` is set and somebody says ``wake``."""
@@ -419,10 +428,12 @@ class Engine:
             self._wake.set()
 
     async def _listen(self) -> None:
-        """Wake up when another process took in something."""
+        """Wake up when another process took in something; forget what another may have changed."""
         beat: Callable[[], None] = lambda: None  # noqa: E731 - until there is something to hear
         if not self._database.direct.switches:
-            beat = self.watchdog.watch("listening", LISTEN_LIMIT_S)
+            # Workers call. Where none is left that is said elsewhere, and alerts are taken in still.
+            is_vital = self.role != "web"
+            beat = self.watchdog.watch("listening", LISTEN_LIMIT_S, is_vital=is_vital)
         async with live.Listener(self._database.direct) as listener:
             async for topic in listener:
                 beat()
@@ -440,7 +451,7 @@ class Engine:
         while not stop.is_set():
             beat()
             try:
-                await self.audit()
+                await self.audit(beat)
             except Unavailable as error:
                 # While the database was away nobody could tell us that an alert still fires.
                 self._timekeeper.absent()
@@ -450,8 +461,8 @@ class Engine:
                     await stop.wait()
         self.watchdog.release("the sweep")
 
-    async def audit(self) -> None:
-        """Do once what the sweep does.
+    async def audit(self, beat: Callable[[], None] = lambda: None) -> None:
+        """Do once what the sweep does; ``beat`` is called between its steps.
 
         Timers that are due and have no live job fire now; silences that began or ended reach their
         desks; alerts that were not sent again lapse; what is old is pruned. Deliveries that
@@ -476,6 +487,7 @@ class Engine:
                 )
             else:
                 self.watchdog.mended(f"the sweep ({name})")
+            beat()
         faults.reach("sweep.audited")
 
     async def _fire_overdue(self) -> None:
