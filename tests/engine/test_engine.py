@@ -127,6 +127,11 @@ def now_signal(title="BackendDown", **options):
     return replace(signal(title, **options), starts_at=CLOCK.now())
 
 
+def ended(fires):
+    """The end of an alert, as it arrives: a moment after it, since what fires by any clock fires."""
+    return replace(fires, ends_at=CLOCK.now() - timedelta(seconds=0.5))
+
+
 def batch(*signals, rejected=()):
     return Received(tuple(signals), tuple(rejected), "prometheus", "ingest")
 
@@ -178,7 +183,7 @@ async def test_quiet_for_the_whole_window_resolves(database):
         fires = now_signal(severity="P2")
         await engine.receive(batch(fires))
         await eventually(lambda: all_incidents(database))
-        await engine.receive(batch(replace(fires, ends_at=CLOCK.now())))
+        await engine.receive(batch(ended(fires)))
 
         async def resolved():
             return [i for i in await all_incidents(database) if i.phase is Phase.RESOLVED]
@@ -418,7 +423,7 @@ async def test_what_another_process_saw_end_is_heard_again_here(database):
     async with running(one, two):
         await one.receive(batch(fires))
         await eventually(lambda: all_incidents(database))
-        await two.receive(batch(replace(fires, ends_at=CLOCK.now())))
+        await two.receive(batch(ended(fires)))
 
         async def phases():
             return {incident.phase for incident in await all_incidents(database)}
@@ -438,13 +443,12 @@ async def test_what_another_process_saw_end_is_heard_again_here(database):
 async def test_what_keeps_firing_stays_with_what_a_person_resolved(database):
     engine = engine_on(database)
     fires = now_signal(severity="P2")
-    again = replace(fires, starts_at=fires.starts_at + timedelta(milliseconds=1))
     await engine.receive(batch(fires))
     async with running(engine):
         [incident] = await eventually(lambda: all_incidents(database))
         assert await engine.act(incident.id, ResolvedByPerson("Ona")) == ""
         other = engine_on(database)  # It remembers nothing, so that the desk decides.
-        await other.receive(batch(again))
+        await other.receive(batch(fires))
 
         async def all_decided():
             async with database.reading() as c:
