@@ -21,7 +21,7 @@ from tocsin.cli.remote import Remote, Token, fail, plain
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-    from tocsin.store.backup import Progress
+    from tocsin.store.backup import Contents, Progress
     from tocsin.store.database import Database
 
 _STDOUT: Final = Path("-")
@@ -84,7 +84,6 @@ def restore(
     The file is read to its end first: one that is damaged changes nothing.
     """
     from tocsin.store.backup import NotRestored, Unfit, read
-    from tocsin.store.backup import restore as put_back
 
     try:
         with file.open("rb") as source:
@@ -96,7 +95,7 @@ def restore(
                 _on_the_database(
                     data,
                     must_exist=False,
-                    work=lambda d: put_back(
+                    work=lambda d: _put_back(
                         d, source, contents, replace=replace, progress=progress
                     ),
                 )
@@ -145,6 +144,17 @@ def rebuild(
     )
     if summary["unreadable"] or (check and differs):
         raise typer.Exit(1)
+
+
+async def _put_back(
+    database: Database, file: BinaryIO, contents: Contents, *, replace: bool, progress: Progress
+) -> None:
+    from tocsin.store import audit
+    from tocsin.store.backup import restore as put_back
+
+    await put_back(database, file, contents, replace=replace, progress=progress)
+    async with database.transaction() as connection:
+        await audit.note(connection, "restore", f"of {contents.header.at}")
 
 
 # -- Backup ----------------------------------------------------------------------------------------
