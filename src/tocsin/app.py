@@ -234,7 +234,8 @@ async def running(plan: Plan) -> AsyncIterator[Running]:
         _keep(plan, kept)
         link = ids.secret()
         async with database.transaction() as connection:
-            await access.offer_link(connection, link, clock.now() + LINK_LIFE)
+            now = await database.now(connection)
+            await access.offer_link(connection, link, now + LINK_LIFE)
         server = _Server(
             uvicorn.Config(
                 create_app(context),

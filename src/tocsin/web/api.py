@@ -405,8 +405,8 @@ async def offer_sign_in_link(request: Request) -> Response:
     await read_shape(request, shapes.Nothing)
     context = context_of(request)
     secret = context.ids.secret()
-    expires_at = context.clock.now() + SIGN_IN_LASTS
     async with context.database.transaction() as connection:
+        expires_at = await context.database.now(connection) + SIGN_IN_LASTS
         await access.offer_link(connection, secret, expires_at)
     link = shapes.SignInLink(f"{context.public_url}/login/{secret}", expires_at)
     return Json(link, 201, {"Cache-Control": "no-store"})

@@ -112,7 +112,8 @@ async def _keep(app: FastAPI) -> None:
 async def _tidy(context: Context) -> None:
     async with context.database.transaction() as connection:
         await access.forget_over(connection)
-        await audit.prune(connection, context.clock.now() - context.audit_kept)
+        now = await context.database.now(connection)
+        await audit.prune(connection, now - context.audit_kept)
 
 
 router = APIRouter(lifespan=lifespan)

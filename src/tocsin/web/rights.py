@@ -116,8 +116,10 @@ async def make_link(request: Request, user: User) -> tuple[str, datetime]:
     context = context_of(request)
     if user.is_disabled:
         raise Problem(409, f"{user.name} is disabled and cannot sign in.", "Enable them first.")
-    secret, expires_at = context.ids.secret(), context.clock.now() + LINK_LASTS
+    secret = context.ids.secret()
     async with context.database.transaction() as connection:
+        # Its clock is the one that will say whether the link is over.
+        expires_at = await context.database.now(connection) + LINK_LASTS
         await access.offer_link(connection, secret, expires_at, user.id)
     _detail(request, user.name)
     return f"{context.public_url}/login/{secret}", expires_at
@@ -153,9 +155,10 @@ async def make_token(request: Request, name: str, scopes: Sequence[str], expires
             403, f"You do not have the scope {missing[0]}, so that no token of yours can."
         )
     lasts = _lasts(expires)
-    expires_at = None if lasts is None else context.clock.now() + lasts
     name, secret = " ".join(name.split()), context.ids.secret()
     async with changing(request) as connection:
+        now = await context.database.now(connection)
+        expires_at = None if lasts is None else now + lasts
         refusal = await people.add_token(
             connection,
             name,

@@ -107,7 +107,7 @@ async def log_in(request: Request, secret: str) -> Response:
                 connection,
                 session,
                 comer.id,
-                context.clock.now() + SESSION_LASTS,
+                await context.database.now(connection) + SESSION_LASTS,
                 request.headers.get("user-agent", ""),
             )
     except _NotUsedUp as refused:
