@@ -159,7 +159,7 @@ def banner(plan: Plan, server: Running) -> list[str]:
         ]
     lines += [
         f"  Board      {server.login_url}",
-        "             signs you in once, within 15 minutes",
+        "             for you, once, within 15 minutes; who is new becomes an admin",
         f"  Prometheus alertmanagers: path_prefix: /in/<the key in {key_file}>/",
         f'  Commands   export TOCSIN_TOKEN="$(cat {quote(str(token_file))})"; tocsin incidents',
     ]

@@ -11,6 +11,7 @@ import pytest
 from tests.web.pages.gallery import Gallery, open_gallery
 from tests.web.site import eventually, served
 from tocsin.store import live as announcements
+from tocsin.store import people
 from tocsin.store.database import Database
 from tocsin.web.pages.live import Broadcaster, Stream, broadcaster_of
 
@@ -136,3 +137,34 @@ async def _events(response: httpx2.Response) -> AsyncIterator[str]:
     async for line in response.aiter_lines():
         if line.startswith("event: "):
             yield line.removeprefix("event: ")
+
+
+async def test_a_stream_ends_when_its_reader_may_look_no_longer(gallery: Gallery) -> None:
+    database = gallery.context.database
+    async with served(gallery.app) as url, httpx2.AsyncClient(base_url=url, timeout=20) as http:
+        cookies = {
+            name: {"Cookie": f"tocsin_session={secret}"}
+            for name, secret in (("rae", gallery.reader_session), ("priya", gallery.session))
+        }
+        async with (
+            http.stream("GET", "/live?topic=board", headers=cookies["rae"]) as hers,
+            http.stream("GET", "/live?topic=board", headers=cookies["priya"]) as others,
+        ):
+            hears, goes_on = hers.aiter_text(), others.aiter_text()
+            assert "hello" in await anext(hears)
+            assert "hello" in await anext(goes_on)
+            # As another process would: this one only hears of it.
+            async with database.transaction() as connection:
+                rae = await people.get(connection, "rae")
+                assert rae is not None
+                assert await people.disable(connection, rae) == ""
+                await announcements.announce(connection, "access")
+            async with asyncio.timeout(10):
+                async for _ in hears:
+                    pass
+            async with database.transaction() as connection:
+                await announcements.announce(connection, "board")
+            async with asyncio.timeout(10):
+                async for told in goes_on:
+                    if "changed" in told:
+                        break

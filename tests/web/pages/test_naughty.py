@@ -183,6 +183,8 @@ def faults_of(html: str) -> list[str]:
 
 
 _KNOWN = {
+    "fieldset",
+    "legend",
     "html",
     "head",
     "meta",
