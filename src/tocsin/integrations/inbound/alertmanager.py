@@ -116,8 +116,7 @@ def _times(alert: _Alert, at: datetime) -> tuple[datetime, datetime]:
     ends_at = _instant(alert.ends_at, "endsAt")
     if starts_at is None:
         starts_at = at if ends_at is None else min(at, ends_at)
-    # Begun in our future is begun now by a clock that is right, where ours is behind.
-    return starts_at, ends_at or max(at, starts_at) + RESOLVE_TIMEOUT
+    return starts_at, ends_at or at + RESOLVE_TIMEOUT
 
 
 def _instant(moment: datetime | None, name: str) -> datetime | None:
