@@ -35,7 +35,7 @@ SCOPES: Final = {
     Scope.RESPOND: "acknowledge and work on incidents",
     Scope.SILENCE: "silence alerts",
     Scope.AUDIT: "read the audit trail",
-    Scope.ADMIN: "everything, people and tokens too",
+    Scope.ADMIN: "do everything, people and tokens too",
 }
 
 # The word that a browser is known by, the most telling first: most say that they are all others.
