@@ -127,7 +127,9 @@ class World:
             self.desks[stream] = desk
         else:
             state = self.incidents.get(stream, new_incident(stream))
-            decision = decide(self.policy, state, received, self.surroundings, self.at)  # type: ignore[arg-type]
+            desk = self.desks.get(state.service, DeskState(state.service))
+            surroundings = replace(self.surroundings, open_incident=desk.incident or "")
+            decision = decide(self.policy, state, received, surroundings, self.at)  # type: ignore[arg-type]
             for event in decision.events:
                 state = evolve(state, event, self.at)  # type: ignore[arg-type]
                 self.journal.setdefault(stream, []).append((self.at, event))  # type: ignore[arg-type]
