@@ -280,7 +280,10 @@ class _Turn:
         if fired.name == "stability":
             self._end_watch()
         elif fired.name.startswith("repeat/"):
-            self._repeat(fired.name.removeprefix("repeat/"))
+            name = fired.name.removeprefix("repeat/")
+            # Who gave the role up is not asked once more: settle() hands the page over.
+            if not self._has_given_up(self.state.pages[name]):
+                self._repeat(name)
         # Rungs need nothing more: settle() reaches whatever is due.
 
     def delivery_reported(self, report: inp.DeliveryReported) -> None:
@@ -529,6 +532,8 @@ class _Turn:
             return
         self.emit(ev.PageFailed(name, report.delivery, page.name, asked.contact, report.detail))
         if page.acknowledged_at is not None or page.stopped or not self.state.is_open:
+            return
+        if self._has_given_up(page) and not self.state.holds:
             return
         person = self._person(name, page)
         following = asked.contact_index + 1
