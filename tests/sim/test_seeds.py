@@ -202,6 +202,7 @@ BROKEN_CORES = {
     "no page is asked for": without(ev.PageAsked),
     "nobody is let go of": without(ev.RungsPlanned),
     "no reopening": without(ev.IncidentReopened),
+    "no role changes hands": without(ev.PageHandedOver),
     "holds are never released": without(ev.RungsReleased),
     "the clock is not followed": ignores(ClockMoved),
     "timers are ignored": ignores(TimerFired),

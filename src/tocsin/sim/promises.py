@@ -259,6 +259,14 @@ class Promises:
         now = self.world.now
         overdue = [rung.name for rung in pending_rungs(state) if rung_due(state, rung) <= now]
         self._require(not overdue, "no rung that is due waits", f"{incident}: {overdue}")
+        for page in state.pages.values():
+            holders = self.world.setting.directory.holders(page.role)
+            former = holders and all(holder.id != page.person for holder in holders)
+            self._require(
+                not (former and page.urgency is Urgency.PAGE and _is_waited_for(page)),
+                "whoever is asked holds the role, where anybody does",
+                f"{incident}: {page.person} as {page.role}",
+            )
 
     def _check_ladder(self, incident: str, state: IncidentState) -> None:
         reached = self._reached[incident]
