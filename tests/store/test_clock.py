@@ -9,7 +9,7 @@ import pytest
 
 from tests.store.samples import incident, page
 from tocsin.core.inputs import Acknowledged, ClockMoved, DeliveryReported
-from tocsin.store import clock, deliveries, inbox, incidents, streams
+from tocsin.store import clock, deliveries, inbox, incidents, streams, timers
 from tocsin.store.connection import Connection
 from tocsin.store.database import Database
 
@@ -84,6 +84,18 @@ async def test_open_incidents_hear_of_it_before_anything_else(database: Database
         ]
         await inbox.finish(c, {}, [item.id for item in waiting])
         assert await inbox.take(c, "incident/INC-1") == []
+
+
+async def test_who_has_least_time_left_hears_of_it_first(database: Database) -> None:
+    now = await database.now()
+    async with database.transaction() as c:
+        for number, minutes in ((1, 60), (2, 5), (3, 0), (4, 30)):
+            await _open_incident(c, number)
+            due = {"rung": now + timedelta(minutes=minutes)} if minutes else {}
+            await timers.replace(c, f"incident/INC-{number}", due)
+    async with database.transaction() as c:
+        await _move(c)
+        assert await inbox.waiting_streams(c) == [f"incident/INC-{n}" for n in (2, 4, 1, 3)]
 
 
 async def test_what_waits_for_its_next_try_waits_as_long_as_before(database: Database) -> None:

@@ -32,9 +32,14 @@ UPDATE clock_seen SET latest = clock_timestamp();
 UPDATE clock_seen SET latest = clock_timestamp(), steps = steps + 1 WHERE steps = $1 RETURNING steps;
 
 -- name: tell
--- about: An input for every open incident, before all that waits there.
+-- about: An input for every open incident, before all that waits there. Who has least time, first.
 INSERT INTO inbox (stream, priority, body)
-SELECT $2 || i.id, -1, $1::bytea FROM incidents i WHERE i.is_open ORDER BY i.id
+SELECT $2 || i.id, -1, $1::bytea
+FROM incidents i
+LEFT JOIN (SELECT stream, min(due_at) AS due_at FROM timers GROUP BY stream) next
+    ON next.stream = $2 || i.id
+WHERE i.is_open
+ORDER BY next.due_at, i.id
 RETURNING stream;
 
 -- name: move_deliveries
