@@ -95,7 +95,8 @@ async def test_who_has_least_time_left_hears_of_it_first(database: Database) -> 
             await timers.replace(c, f"incident/INC-{number}", due)
     async with database.transaction() as c:
         await _move(c)
-    X/INC-{n}" for n in (2, 4, 1, 3)]
+        names = [queue.stream for queue in await inbox.waiting_streams(c)]
+    assert names == [f"incident/INC-{n}" for n in (2, 4, 1, 3)]
 
 
 async def test_what_waits_for_its_next_try_waits_as_long_as_before(database: Database) -> None:
