@@ -203,7 +203,7 @@ class Engine:
             await self.presence.leave()
 
     def _loops(self, stop: asyncio.Event) -> list[Coroutine[None, None, None]]:
-        loops: list[Coroutine[None, None, None]] = [self._timekeeper.run(stop)]
+        loops: list[Coroutine[None, None, None]] = [self._keep_time(stop)]
         if self.role != "worker":
             loops.append(self._intake.run(stop, self._timekeeper.cautious, self.wake))
         if self.role != "web":
@@ -230,6 +230,11 @@ class Engine:
         self._wake.set()
         if not woken:
             self._look.set()
+
+    async def _keep_time(self, stop: asyncio.Event) -> None:
+        beat = self.watchdog.watch("looking at the clock")
+        await self._timekeeper.run(stop, beat)
+        self.watchdog.release("looking at the clock")
 
     def forget(self) -> None:
         """Take nothing for durable any more: the database may be another than a moment ago."""

@@ -92,9 +92,10 @@ class Timekeeper:
         """Note that nobody could reach us until now."""
         self._reached_since = self._clock.elapsed()
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Look at the clock until ``stop`` is set."""
+    async def run(self, stop: asyncio.Event, beat: Callable[[], None] = lambda: None) -> None:
+        """Look at the clock until ``stop`` is set, and call ``beat`` each time."""
         while not stop.is_set():
+            beat()
             try:
                 await self.look()
             except Unavailable as error:
