@@ -196,7 +196,7 @@ async def test_the_job_of_a_worker_that_died_goes_to_another(database: Database)
             " heartbeat = now() - interval '2 s'"
         )
     async with _running(database.direct, {"delivery": heard}):
-        await heard.wait_for(1, within_s=6)
+        await heard.wait_for(1, within_s=12)
     assert heard.payloads == ["INC-1/d1"]
 
 
