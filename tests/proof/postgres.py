@@ -180,8 +180,9 @@ class Postgres:
     def _initialise(self) -> None:
         self.cluster.mkdir(0o700)
         note = self.folder / "password"
-        note.touch(0o400)
+        note.touch(0o600)
         note.write_text(self._password)
+        note.chmod(0o400)
         if self._account.dropped:
             os.chown(self.cluster, self._account.uid, self._account.gid)
             os.chown(note, self._account.uid, self._account.gid)
