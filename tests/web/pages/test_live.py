@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import httpx2
@@ -13,7 +14,7 @@ from tests.web.site import eventually, served
 from tocsin.store import live as announcements
 from tocsin.store import people
 from tocsin.store.database import Database
-from tocsin.web.pages.live import Broadcaster, Stream, broadcaster_of
+from tocsin.web.pages.live import STREAMS_EACH_MAX, Broadcaster, Stream, broadcaster_of
 
 pytestmark = pytest.mark.anyio
 BOARD = frozenset({"board"})
@@ -101,6 +102,23 @@ async def test_a_closed_tab_is_forgotten(gallery: Gallery) -> None:
             await anext(events)
             assert len(broadcaster_of(gallery.app).streams) == 1
         await eventually(_all_gone(gallery), within_s=5)
+
+
+async def test_one_session_cannot_take_every_stream(gallery: Gallery) -> None:
+    async with served(gallery.app) as url, contextlib.AsyncExitStack() as tabs:
+        tab = [_listening(gallery, url, "topic=board") for _ in range(STREAMS_EACH_MAX)]
+        heard = [await tabs.enter_async_context(listening) for listening in tab]
+        assert {await anext(events) for events in heard} == {"hello"}
+        async with httpx2.AsyncClient(base_url=url) as http:
+            cookie = {"Cookie": f"tocsin_session={gallery.session}"}
+            refused = await http.get("/live?topic=board", headers=cookie)
+            assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
+            # Somebody else still finds room.
+            others = broadcaster_of(gallery.app).streams
+            for stream in others:
+                stream.reader = "another"
+            async with http.stream("GET", "/live?topic=board", headers=cookie) as answer:
+                assert answer.status_code == 200
 
 
 def _all_gone(gallery: Gallery) -> Callable[[], Awaitable[bool]]:

@@ -21,7 +21,7 @@ from tocsin.store.live import RESTORED, Listener
 from tocsin.web.context import Context, context_of
 from tocsin.web.door import CHANGED, heard
 from tocsin.web.errors import Problem
-from tocsin.web.guard import Scope, allow, is_still_in
+from tocsin.web.guard import Scope, allow, caller_of, is_still_in
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 HEARTBEAT_S: Final = 15.0
 STREAMS_MAX: Final = 500
+# Of one session or token: more tabs than this nobody looks at.
+STREAMS_EACH_MAX: Final = 20
 _TOPICS_MAX = 4
 _TOPIC_CHARACTERS_MAX = 200
 _REMEMBERED_MAX = 10_000
@@ -39,9 +41,10 @@ _RECONNECT_MS = 1_000
 class Stream:
     """One open tab: the topics it shows, and whether one of them changed since it was last told."""
 
-    def __init__(self, topics: frozenset[str]) -> None:
-        """Begin a stream that nothing has been told yet."""
+    def __init__(self, topics: frozenset[str], reader: str = "") -> None:
+        """Begin a stream that nothing has been told yet; ``reader`` is a session or token."""
         self.topics = topics
+        self.reader = reader
         self.stirred = asyncio.Event()
         self.changed = False
         self.is_in_doubt = False
@@ -169,7 +172,15 @@ async def live(request: Request) -> StreamingResponse:
     topics = frozenset(topic[:_TOPIC_CHARACTERS_MAX] for topic in asked)
     if len(broadcaster.streams) >= STREAMS_MAX:
         raise Problem(503, "Too many pages are open at once.", headers={"Retry-After": "5"})
-    stream = Stream(topics)
+    reader = caller_of(request).number
+    if sum(stream.reader == reader for stream in broadcaster.streams) >= STREAMS_EACH_MAX:
+        raise Problem(
+            503,
+            f"{STREAMS_EACH_MAX} pages are open in this session.",
+            "Close some of them.",
+            {"Retry-After": "5"},
+        )
+    stream = Stream(topics, reader)
     if broadcaster.changed_since(topics, request.query_params.get("since", "")):
         stream.tell()
     return StreamingResponse(
