@@ -183,6 +183,7 @@ class Machinery:
         self._forward_s = 0.0
         self.unseen_s = 0.0
         self._unseen_step_s = 0.0
+        self._stepped_at_s = 0.0
         self._ids = 0
         self._numbers = 0
         self._conditions = {c.fingerprint: c for c in setting.conditions}
@@ -218,14 +219,14 @@ class Machinery:
         if at_s <= self.elapsed_s:
             return
         # Every process looks at the clock twice a second: a step is seen before much else happens.
-        if self._unseen_step_s and self.up() and at_s - self.elapsed_s > _LOOK_EVERY_S:
-            self.elapsed_s += _LOOK_EVERY_S
+        looked_s = self._stepped_at_s + _LOOK_EVERY_S
+        if self._unseen_step_s and self.up() and at_s > looked_s:
+            self.elapsed_s = max(self.elapsed_s, looked_s)
             for process in self.up():
                 self.do_look(str(process.number))
         self.elapsed_s = at_s
         if self.up() and not self._unseen_step_s:
-            looked_s = _LOOK_EVERY_S
-            self.latest = max(self.latest, self.now - timedelta(seconds=looked_s))
+            self.latest = max(self.latest, self.now - timedelta(seconds=_LOOK_EVERY_S))
             for process in self.up():
                 if process.pace is not None and process.pace.steps == self.steps:
                     process.pace = replace(process.pace, looked_at=self.elapsed_s)
@@ -233,6 +234,8 @@ class Machinery:
     def do_set_clock(self, by_s: str) -> None:
         """Set the database's clock, forward or back."""
         self.off_s += float(by_s)
+        if not self._unseen_step_s:
+            self._stepped_at_s = self.elapsed_s
         self._unseen_step_s += float(by_s)
 
     def do_look(self, number: str) -> None:
