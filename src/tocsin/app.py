@@ -14,7 +14,7 @@ import stat
 import sys
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import msgspec.structs
@@ -66,6 +66,7 @@ LINK_LIFE = timedelta(minutes=15)
 RUNBOOK_POLL_S = 1.0
 RESTORES_APART_S = 2.0
 SHUTDOWN_S_MAX = 10
+FIRST_WORDS_AGAIN_S = 0.5
 DATABASE_WAIT_S_MAX = 60.0
 FILES_MAX = 65_536
 
@@ -194,12 +195,10 @@ async def running(plan: Plan) -> AsyncIterator[Running]:
         clock, ids = SystemClock(), SystemIds()
         instruments = Instruments(__version__, plan.role)
         database.on_commit = instruments.committed
-        await book.remember(database, clock.now())
+        first = await _first_words(plan, database, book, clock, ids)
         url = _url(plan.host, listening)
         public_url = plan.settings.public_url or url
-        async with database.transaction() as connection:
-            signer = Signer(await access.server_secret(connection))
-            await _note_runbook(connection, book)
+        signer = first.signer
         client = await stack.enter_async_context(GuardedClient(allow=plan.settings.outbound_allow))
         engine = _engine(
             plan, database, book, client, clock, instruments, _links(public_url, signer, clock), url
@@ -230,12 +229,7 @@ async def running(plan: Plan) -> AsyncIterator[Running]:
             instruments=instruments,
             audit_kept=plan.settings.retention.audit,
         )
-        tokens = await _tokens(plan.data, database, ids)
         _keep(plan, kept)
-        link = ids.secret()
-        async with database.transaction() as connection:
-            now = await database.now(connection)
-            await access.offer_link(connection, link, now + LINK_LIFE)
         server = _Server(
             uvicorn.Config(
                 create_app(context),
@@ -267,9 +261,9 @@ async def running(plan: Plan) -> AsyncIterator[Running]:
             try:
                 yield Running(
                     url=url,
-                    login_url=f"{url}/login/{link}",
-                    admin_token=tokens["admin"],
-                    ingest_key=tokens["ingest"],
+                    login_url=f"{url}/login/{first.link}",
+                    admin_token=first.tokens["admin"],
+                    ingest_key=first.tokens["ingest"],
                     engine=engine,
                     database=database,
                     book=book,
@@ -397,6 +391,40 @@ async def _database(
     except MigrationError as error:
         raise CannotStart(str(error)) from error
     return database, embedded
+
+
+class _FirstWords(NamedTuple):
+    """What a start asks of the database, and leaves there."""
+
+    signer: Signer
+    tokens: dict[str, str]
+    link: str
+
+
+async def _first_words(
+    plan: Plan, database: Database, book: Book, clock: SystemClock, ids: SystemIds
+) -> _FirstWords:
+    """Exchange them, again where the database goes away meanwhile: each may be said twice."""
+    loop = asyncio.get_running_loop()
+    ends = loop.time() + DATABASE_WAIT_S_MAX
+    while True:
+        try:
+            await book.remember(database, clock.now())
+            tokens = await _tokens(plan.data, database, ids)
+            link = ids.secret()
+            async with database.transaction() as connection:
+                signer = Signer(await access.server_secret(connection))
+                now = await database.now(connection)
+                await access.offer_link(connection, link, now + LINK_LIFE)
+                await _note_runbook(connection, book)
+        except Unavailable as error:
+            # An embedded one has nobody yet who would start it again.
+            if not plan.database_url or loop.time() >= ends:
+                raise CannotStart(f"{error} It went away while Tocsin started.") from error
+            _log.warning("the start waits for the database", why=str(error))
+            await database.direct.rest(FIRST_WORDS_AGAIN_S)
+        else:
+            return _FirstWords(signer, tokens, link)
 
 
 def _leaving(

@@ -314,6 +314,9 @@ class Half:
             self.strange.append(
                 f"{replica.name} ended by itself with {replica.status}: {replica.output[-600:]}"
             )
+            # The kill that was meant for it is still to come.
+            self._begin(life)
+            return
         life.kill = left.pop(0) if left else None
         self._begin(life)
 
