@@ -28,7 +28,7 @@ class FlightyBook(Book):
     """A book whose database goes away under it, so many times."""
 
     def __init__(self, failures: int) -> None:
-        super().__init__(compile_runbook({"r.md": "# R"}), Directory())
+        super().__init__(compile_runbook({"r.md": "# R"}), Directory(), configured=False)
         self.failures = failures
 
     async def remember(self, database: Database, at: datetime) -> None:
