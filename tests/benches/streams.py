@@ -6,13 +6,13 @@ claim to the last commit. A signal is of a usual size: eight labels and two anno
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.benches.shares import Row, a_second
 from tests.core.world import DIRECTORY, POLICY
 from tocsin.core.inputs import Signal, SignalReceived
 from tocsin.core.surroundings import Tuning
@@ -25,8 +25,6 @@ from tocsin.store.embedded import Embedded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    Row = tuple[str, str, str]
 
 DESK, INCIDENT = "desk/checkout", "incident/INC-1"
 BUDGET = ">= 20,000 a second"
@@ -92,8 +90,8 @@ async def measure(database: Database, alerts: int) -> list[Row]:
             decided, took_s = await _drain(turns, stream)
             if decided >= alerts:
                 kind = stream.partition("/")[0]
-                rate = f"{decided / took_s:,.0f} a second"
-                rows.append((f"{kind}: {name}, {alerts:,} alerts", BUDGET, rate))
+                what = f"{kind}: {name}, {alerts:,} alerts"
+                rows.append((what, BUDGET, a_second(decided, took_s)))
     return rows
 
 
@@ -124,6 +122,6 @@ async def measured(folder: Path, alerts: int) -> list[Row]:
         await server.stop()
 
 
-def rows(folder: Path, options: argparse.Namespace) -> list[Row]:
-    """Return the rows of this part of ``make bench``."""
-    return asyncio.run(measured(folder, options.storm))
+def rows(folder: Path, alerts: int = 50_000) -> list[Row]:
+    """Return how many inputs a second a desk and an incident decide in a storm of so many alerts."""
+    return asyncio.run(measured(folder, alerts))
