@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tocsin.app import CannotStart, Plan, _first_words
-from tocsin.config import Settings
+from tocsin.cli.main import examples
+from tocsin.config import Settings, read_runbook
 from tocsin.core.surroundings import Directory
 from tocsin.engine.book import Book
 from tocsin.engine.system import SystemClock, SystemIds
@@ -28,7 +29,7 @@ class FlightyBook(Book):
     """A book whose database goes away under it, so many times."""
 
     def __init__(self, failures: int) -> None:
-        super().__init__(compile_runbook({"r.md": "# R"}), Directory(), configured=False)
+        super().__init__(compile_runbook(read_runbook(examples())), Directory(), configured=False)
         self.failures = failures
 
     async def remember(self, database: Database, at: datetime) -> None:
