@@ -18,7 +18,10 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+Said = tuple[tuple[str, str], ...]
+"""Concepts, each with a word that stands for it."""
 MATCH_MIN = 0.6
+_REMEMBERED_CHARACTERS_MAX = 300
 _QUALIFIER_PENALTY = 0.6
 _GENERIC_WEIGHT = 0.4
 
@@ -96,17 +99,24 @@ _QUALIFIER_CONCEPTS = frozenset(_CANON.get(stem(word), stem(word)) for word in _
 
 def concepts(text: str) -> dict[str, str]:
     """Return the concepts of a text, each with the first word that stands for it."""
-    fused = _NEGATION.sub("non", text)
     found: dict[str, str] = {}
-    for token in _TOKEN.findall(fused):
-        word = token.lower()
-        concept = _concept(word)
-        if concept:
+    # No word and no negation goes on over the end of a sentence, so each can be read by itself.
+    for sentence in text.split(". "):
+        is_short = len(sentence) <= _REMEMBERED_CHARACTERS_MAX
+        for concept, word in (_remembered if is_short else _read)(sentence):
             found.setdefault(concept, word)
     return found
 
 
-# A storm says the same few words again and again.
+def _read(sentence: str) -> Said:
+    words = (token.lower() for token in _TOKEN.findall(_NEGATION.sub("non", sentence)))
+    return tuple((concept, word) for word in words if (concept := _concept(word)))
+
+
+# A storm says the same few sentences and words again and again.
+_remembered = lru_cache(maxsize=4_096)(_read)
+
+
 @lru_cache(maxsize=16_384)
 def _concept(word: str) -> str:
     if word in _STOP or (len(word) < 2 and not word.isdigit()):
@@ -122,7 +132,6 @@ class Match(msgspec.Struct, frozen=True):
     words: tuple[str, ...]
 
 
-Said = tuple[tuple[str, str], ...]
 _NO_MATCH = Match(0.0, ())
 
 
