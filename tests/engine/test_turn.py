@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from tests.core.world import signal
 from tests.engine.test_engine import APP_ONLY, CLOCK, TUNING, batch, book, engine_on, now_signal
 from tocsin.core.evolve import fold
-from tocsin.core.inputs import Acknowledged, AlertTold
+from tocsin.core.inputs import Acknowledged, AlertTold, SilencesChanged
 from tocsin.core.state import AlertCounts, IncidentState
 from tocsin.engine.turn import Turns, incident_stream
 from tocsin.store import codec, inbox, incident_alerts, incidents, journal, streams
@@ -119,3 +119,16 @@ async def test_a_turn_of_an_old_state_that_decides_nothing_is_no_half_of_a_move(
     async with database.reading() as c:
         assert await incident_alerts.find(c, "INC-1") == alerts
         assert (await incidents.get(c, "INC-1")).alert_counts.total == 1
+
+
+async def test_a_turn_looks_at_so_many_alerts_and_leaves_the_others_to_the_next(database):
+    names = [f"fp-{n}" for n in range(1_200)]
+    told = [SilencesChanged(tuple(names[n : n + 100])) for n in range(0, len(names), 100)]
+    told.insert(3, SilencesChanged(tuple(names)))
+    async with database.transaction() as c:
+        await inbox.append(c, [("desk/backend", item) for item in told])
+    decided = []
+    while (outcome := await turns_on(database).run("desk/backend")).decided:
+        decided.append(outcome.decided)
+    # The fourth is too large for any turn, so it has one of its own.
+    assert decided == [3, 1, 5, 4]

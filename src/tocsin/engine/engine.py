@@ -77,6 +77,7 @@ LOOK_ON_S = 0.1
 # Jobs make timers fire. One that has been due for so long has none, or its worker is frozen.
 OVERDUE_S = 1.0
 LAPSE_EVERY_S = 15.0
+ALERTS_TOLD_AT_ONCE = 100
 PRUNE_EVERY_S = 60.0
 CALL_EVERY_S = 5.0
 LISTEN_LIMIT_S = 30.0
@@ -167,7 +168,10 @@ class Engine:
         return await self._decide_now(incident_stream(incident), input)
 
     async def silence(self, silence: Silence) -> None:
-        """Store a silence; desks look at the alerts it concerns before this returns."""
+        """Store a silence; desks look at the alerts it concerns before this returns.
+
+        Of a desk in a storm, at the first few hundred; the others follow at once.
+        """
         async with self._database.transaction() as connection:
             await silences.put(connection, silence)
         faults.reach("silence.kept")
@@ -574,8 +578,12 @@ class Engine:
                     matched = any(all(m.matches(labels) for m in s.matchers) for s in changed)
                     if matched or row.record.muted_by in turned:
                         concerned[desk_stream(row.service)].append(row.record.signal.fingerprint)
-            await inbox.append(
-                connection, [(s, SilencesChanged(tuple(f))) for s, f in concerned.items()]
-            )
+            # In pieces: no turn looks at fifty thousand alerts again at once.
+            told = [
+                (stream, SilencesChanged(tuple(names[first : first + ALERTS_TOLD_AT_ONCE])))
+                for stream, names in concerned.items()
+                for first in range(0, len(names), ALERTS_TOLD_AT_ONCE)
+            ]
+            await inbox.tell(connection, told)
         for stream in concerned:
             await self._settle(stream)

@@ -145,7 +145,7 @@ class Turns:
             kind = _DeskTurn if is_desk else _IncidentTurn
             turn = kind(self._book, stream, surroundings, at)
             turn.restore(claimed.state)
-            waiting = await inbox.take(connection, stream, limit)
+            waiting = _first(await inbox.take(connection, stream, limit))
             if not waiting:
                 return Outcome()
             if taken is not None:
@@ -317,6 +317,16 @@ def _fingerprints(received: Input) -> tuple[str, ...]:
             return fingerprints
         case _:
             return ()
+
+
+def _first(waiting: list[Waiting]) -> list[Waiting]:
+    """Return as many of these inputs as a turn can decide: some are about many alerts each."""
+    alerts_about = 0
+    for place, item in enumerate(waiting):
+        alerts_about += len(_fingerprints(item.input))
+        if alerts_about > BATCH_MAX and place:
+            return waiting[:place]
+    return waiting
 
 
 def _those(alerts: Mapping[str, _Alert], fingerprints: Sequence[str]) -> dict[str, _Alert]:
