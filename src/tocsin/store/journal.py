@@ -67,16 +67,21 @@ async def append(
 
 
 async def read(c: Connection, stream: str) -> list[Recorded]:
-    """Return all events of a stream in their order; empty if it has none."""
-    return [_recorded(row) for row in await c.fetch(_SQL["read"], codec.key(stream))]
+    """Return all events of a stream in their order; empty if it has none.
+
+    Page by page, so that others get their turn while a storm is read.
+    """
+    return [recorded async for page in pages(c, stream) for recorded in page]
 
 
 async def pages(c: Connection, stream: str, limit: int = 2_000) -> AsyncIterator[list[Recorded]]:
     """Yield all events of a stream in their order, so many at a time."""
-    after = 0
-    while rows := await c.fetch(_SQL["page"], codec.key(stream), after, limit):
-        yield [_recorded(row) for row in rows]
-        after = rows[-1]["seq"]
+    after, rows = 0, None
+    while rows is None or len(rows) == limit:
+        rows = await c.fetch(_SQL["page"], codec.key(stream), after, limit)
+        if rows:
+            yield [_recorded(row) for row in rows]
+            after = rows[-1]["seq"]
 
 
 async def extent(c: Connection, stream: str) -> Extent:

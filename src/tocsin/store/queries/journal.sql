@@ -4,10 +4,6 @@ INSERT INTO journal (stream, seq, at, revision, body)
 SELECT $1, $2::bigint + e.place - 1, e.at, $3, e.body
 FROM unnest($4::timestamptz[], $5::bytea[]) WITH ORDINALITY AS e (at, body, place);
 
--- name: read
--- about: All events of a stream, in their order.
-SELECT seq, at, body FROM journal WHERE stream = $1 ORDER BY seq;
-
 -- name: page
 -- about: The next events of a stream after one of them.
 SELECT seq, at, body FROM journal WHERE stream = $1 AND seq > $2 ORDER BY seq LIMIT $3;

@@ -287,7 +287,9 @@ async def _show_room(
         first = await incident_alerts.find(connection, state.id)
         muting = await _silences_of(connection, state)
     older = state.revision != context.book.current.policy.revision
-    view = room(
+    view = await asyncio.to_thread(
+        # A storm takes a while to tell, and others want answers meanwhile.
+        room,
         state,
         [(entry.at, entry.event) for entry in recorded],
         policy,
