@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import http.client
 import json
 import re
@@ -107,7 +108,7 @@ class Client:
             status = self._ask(method, path, body, headers)
         except (http.client.HTTPException, OSError):
             # The server may hang up on a body that is too long while it is still sent.
-            self._close()
+            self.close()
             if body is not None and len(body) > 1_000_000:
                 status = 413
             else:
@@ -126,10 +127,11 @@ class Client:
         answer = self._connection.getresponse()
         answer.read()
         if answer.will_close:
-            self._close()
+            self.close()
         return answer.status
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Close the connection; the next request opens another."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -192,7 +194,8 @@ def main(argv: list[str] | None = None) -> int:
     with workplace("bad-input") as folder, Sink(folder) as sink:
         deploy(folder, sink, repeat_every="never")
         with Replica(folder) as replica:
-            _prove(options, figures, folder, replica)
+            with contextlib.closing(Client(replica)) as client:
+                _prove(options, figures, folder, replica, client)
             figures.add(
                 "defects in the log",
                 replica.output.count("Traceback"),
@@ -202,9 +205,10 @@ def main(argv: list[str] | None = None) -> int:
     return figures.finish(write=options.write)
 
 
-def _prove(options: argparse.Namespace, figures: Figures, folder: Path, replica: Replica) -> None:
+def _prove(
+    options: argparse.Namespace, figures: Figures, folder: Path, replica: Replica, client: Client
+) -> None:
     assert replica.pid is not None
-    client = Client(replica)
     siblings = Siblings(client)
     routes = _routes(replica)
     client.ask("POST", "/api/v1/incidents", b'{"title":"x","service":"x"}')
