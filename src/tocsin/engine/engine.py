@@ -209,7 +209,7 @@ class Engine:
     def _loops(self, stop: asyncio.Event) -> list[Coroutine[None, None, None]]:
         loops: list[Coroutine[None, None, None]] = [self._keep_time(stop)]
         if self.role != "worker":
-            loops.append(self._intake.run(stop, self._timekeeper.cautious, self.wake))
+            loops.append(self._take_in(stop))
         if self.role != "web":
             handlers: dict[str, Callable[[str], Awaitable[None]]] = {
                 "timer": self.fire,
@@ -239,6 +239,11 @@ class Engine:
         beat = self.watchdog.watch("looking at the clock")
         await self._timekeeper.run(stop, beat)
         self.watchdog.release("looking at the clock")
+
+    async def _take_in(self, stop: asyncio.Event) -> None:
+        beat = self.watchdog.watch("the intake")
+        await self._intake.run(stop, self._timekeeper.cautious, self.wake, beat)
+        self.watchdog.release("the intake")
 
     def forget(self) -> None:
         """Take nothing for durable any more: the database may be another than a moment ago."""

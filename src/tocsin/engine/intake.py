@@ -217,15 +217,21 @@ class Intake:
     # -- What runs by itself -----------------------------------------------------------------------
 
     async def run(
-        self, stop: asyncio.Event, clock: Clock, wake: Callable[[Iterable[str]], None]
+        self,
+        stop: asyncio.Event,
+        clock: Clock,
+        wake: Callable[[Iterable[str]], None],
+        beat: Callable[[], None] = lambda: None,
     ) -> None:
         """Until ``stop`` is set: write through, count what waits, note who sends.
 
         ``wake`` is told which streams have work. While the database is away everything is kept.
+        ``beat`` is called each time round.
         """
         loop = asyncio.get_running_loop()
         count_at = note_at = loop.time()
         while True:
+            beat()
             # The last round comes after ``stop``: what was heard is written down before we end.
             stops = stop.is_set()
             try:
@@ -268,7 +274,8 @@ class Intake:
                     if verdict is Verdict.NEWS
                 ]
                 if arrivals:
-                    await inbox.take_in(connection, arrivals)
+                    # They are few, and among them may be one that cannot be kept.
+                    await inbox.divide(connection, arrivals)
         except BaseException:
             # Not written: put them back under what came meanwhile, and let the next round try.
             self._repeats = {**repeats, **self._repeats}
