@@ -219,7 +219,7 @@ def _overload(port: int, rate: int, seconds: float, keys: dict[str, str]) -> Flo
         for name in QUIET
     ]
     noisy = SenderPlan(
-        NOISY, keys[NOISY], 5.0 * rate, connections=600, fresh=1.0, repeats=0, services=20
+        NOISY, keys[NOISY], 5.0 * rate, connections=1_200, fresh=1.0, repeats=0, services=20
     )
     return FloodPlan(port, seconds, [*quiet, noisy], "overload")
 

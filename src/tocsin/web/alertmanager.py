@@ -70,7 +70,7 @@ async def post_alerts(request: Request) -> Response:
     every one is bad does the sender hear 400.
     """
     context = context_of(request)
-    with admitted(request):
+    async with admitted(request):
         body = await read_body(request)
         try:
             batch = read_alerts(body, context.clock.now(), caller_of(request).name)

@@ -351,7 +351,7 @@ async def get_alerts(
 async def post_report(request: Request) -> Response:
     """Keep a report and answer which incident it belongs to, as soon as that is decided."""
     context = context_of(request)
-    with admitted(request):
+    async with admitted(request):
         body = await read_body(request)
         try:
             batch = read_report(body, context.clock.now(), caller_of(request).name)

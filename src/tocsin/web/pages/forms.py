@@ -24,7 +24,7 @@ async def read_form(request: Request) -> dict[str, str]:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in ("", "application/x-www-form-urlencoded"):
         raise Problem(415, "This is not a form of ours.")
-    with tolerated(request):
+    async with tolerated(request):
         body = await read_body(request, bytes_max=_FORM_BYTES_MAX)
     try:
         text = body.decode("utf-8")
