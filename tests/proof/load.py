@@ -1,9 +1,10 @@
 """``make load``: what comes in is taken in, and where it cannot be, nobody else suffers for it.
 
-First four senders and one in-app reporter of alerts send 500 requests a second for ten minutes, each
+First five senders together send 500 requests a second for ten minutes, each
 a few alerts: most only repeat, one in ten brings a new one, each of which ends a minute later. Then
-five times as much comes, nearly all of it from one key and all of that new, while four quiet keys
-send one request a second each.
+five times as much is offered, nearly all of it by one key over 1,200 connections and all of that
+new, while four quiet keys send one request a second each. A connection that waits for its answer
+sends nothing more, so that what the flood cannot deliver is counted apart.
 
 What must hold:
 
