@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from tocsin.config import ConfigError, crash_at, load
 from tocsin.core.surroundings import Contact
 from tocsin.engine.retention import Retention
+from tocsin.engine.watchdog import Alarm
 
 GOOD = """
 [server]
@@ -193,3 +194,53 @@ def test_a_retention_that_would_lose_what_is_needed_is_refused(written, setting,
         load(written(f"[retention]\n{setting}\n"), {})
     assert says in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
+
+
+WATCHED = """
+[webhooks.second]
+url = "https://pager.example.org/hook"
+secret = { env = "PAGER_SECRET" }
+[watchdog]
+contacts = ["webhook:second"]
+after = "2m"
+[heartbeat]
+url = { env = "HEARTBEAT_URL" }
+every = "30s"
+"""
+
+
+def test_whom_the_watchdog_tells_and_where_the_heart_beats(written):
+    environment = {**ENVIRONMENT, "HEARTBEAT_URL": "https://hc.example.org/canary-5"}
+    settings = load(written(WATCHED), environment)
+    assert settings.watchdog == Alarm((Contact("webhook", "second"),), 120.0)
+    assert settings.heartbeat is not None
+    assert settings.heartbeat.url.reveal() == "https://hc.example.org/canary-5"
+    assert settings.heartbeat.every_s == 30.0
+    assert "canary" not in repr(settings)
+
+
+def test_nobody_is_told_and_no_heart_beats_unless_it_is_said(written):
+    settings = load(written(""), {})
+    assert settings.watchdog == Alarm((), 30.0)
+    assert settings.heartbeat is None
+
+
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        ("[watchdog]\ncontacts = ['webhook:none']", "there is no [webhooks.none]"),
+        (
+            "[watchdog]\ncontacts = ['email:ona@example.org']",
+            "email:ona@example.org cannot be reached: there is no [email] section",
+        ),
+        ("[watchdog]\nafter = 30", 'watchdog.after wants a duration such as "5m"'),
+        ("[heartbeat]\nevery = '30s'", "heartbeat needs 'url'"),
+        ("[heartbeat]\nurl = 'ftp://x'", "heartbeat.url wants an address such as"),
+        ("[heartbeat]\nurl = 'https://x.example.org'\nevery = '1s'", "is at least 10s"),
+        ("[heartbeat]\nadress = 'https://x.example.org'", "heartbeat.adress is not a setting"),
+    ],
+)
+def test_a_watchdog_that_could_tell_nobody_is_refused(written, setting, says):
+    with pytest.raises(ConfigError) as caught:
+        load(written(f"{setting}\n"), {})
+    assert says in str(caught.value)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
+import uvloop
 
 from tests.proof.sink import Sink
 from tocsin.core.effects import Message, SendPage, Topic
@@ -61,7 +62,7 @@ class AtOnce:
 
 def rows(folder: Path, count: int = 20_000) -> list[Row]:
     """Return both figures as rows of the table of ``make bench``."""
-    return asyncio.run(_rows(folder, count))
+    return uvloop.run(_rows(folder, count))  # as the server does
 
 
 async def _rows(folder: Path, count: int) -> list[Row]:

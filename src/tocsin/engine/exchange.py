@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Awaitable, Callable, Sequence
 
-IDLE_MAX = 100
+# Eight channels that are as busy as the courier lets them be.
+IDLE_MAX = 256
 IDLE_S_MAX = 30.0
 _CLOSE_S_MAX = 2.0
 # Of a name, an empty line, or a header so long that it is none.
