@@ -9,6 +9,7 @@ import pytest
 from tests.fakes.slack import FakeSlack
 from tests.fakes.smtp import FakeSmtp
 from tests.fakes.webhook import FakeWebhook
+from tests.store.samples import left_behind
 from tocsin.base.source import Source
 from tocsin.core.effects import Message, SendNotice, SendPage, Topic
 from tocsin.core.inputs import DeliveryReported
@@ -332,8 +333,8 @@ async def test_dying_after_the_send_sends_again_under_the_same_key(database):
             await survivor.deliver_due()  # The lease still holds.
             assert webhook.attempts == 1
             await post.time_passes()
-            async with database.reading() as c:
-                assert await deliveries.stranded(c) == [KEY]
+            async with database.transaction() as c:
+                assert await left_behind(c) == [KEY]
             await survivor.deliver_due()
             assert [call.key for call in webhook.calls] == [KEY]
             assert webhook.repeated == [KEY]
@@ -492,9 +493,9 @@ async def test_a_lease_is_renewed_for_as_long_as_an_attempt_takes(database):
         await gate.has_been_asked(1)
         async with database.transaction() as c:
             await c.execute("UPDATE deliveries SET leased_until = now() - interval '1 s'")
-            assert await deliveries.stranded(c) == ["INC-1/d1"]
+            assert await left_behind(c) == ["INC-1/d1"]
             await courier.renew(c)
-            assert await deliveries.stranded(c) == []
+            assert await left_behind(c) == []
         gate.is_open.set()
 
 

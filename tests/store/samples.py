@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from tocsin.base.source import Source
 from tocsin.core.effects import Message, SendNotice, SendPage, Topic
@@ -11,6 +13,7 @@ from tocsin.core.inputs import Signal
 from tocsin.core.phases import Phase
 from tocsin.core.state import AlertRecord, Grade, IncidentState
 from tocsin.core.surroundings import Contact, Matcher, Silence
+from tocsin.store import deliveries
 
 AT = datetime(2026, 3, 1, 10, 0, tzinfo=UTC)
 EMAIL = Contact("email", "p@example.org")
@@ -75,3 +78,18 @@ def silence(
     return Silence(
         name, (Matcher("service", "api"),), starts_at, starts_at + lasts, "sam", "deploy"
     )
+
+
+class _UndoneError(Exception):
+    pass
+
+
+async def left_behind(c: Any) -> list[str]:
+    """Return ids of deliveries that a courier would take now, without taking them."""
+    found: list[str] = []
+    with contextlib.suppress(_UndoneError):
+        async with c.transaction():
+            taken = await deliveries.lease(c, None, 1, free={}, free_elsewhere=1_000)
+            found = sorted(delivery.id for delivery in taken)
+            raise _UndoneError
+    return found

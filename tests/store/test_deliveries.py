@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.store.samples import NASTY, NASTY_SHOWN, notice, page
+from tests.store.samples import NASTY, NASTY_SHOWN, left_behind, notice, page
 from tocsin.core.surroundings import Contact
 from tocsin.store import deliveries, processes
 from tocsin.store.connection import Connection
@@ -101,14 +101,14 @@ async def test_a_courier_that_died_is_followed_by_another(database: Database) ->
     async with database.transaction() as c:
         await deliveries.add(c, "INC-1", [page()])
     async with database.transaction() as c:
-        assert await deliveries.stranded(c) == [PAGE]
+        assert await left_behind(c) == [PAGE]
         assert len(await _lease(c, lease_s=0.2)) == 1
     async with database.transaction() as c:
-        assert await deliveries.stranded(c) == []
+        assert await left_behind(c) == []
         assert await _lease(c) == []
     await asyncio.sleep(0.25)
     async with database.transaction() as c:
-        assert await deliveries.stranded(c) == [PAGE]
+        assert await left_behind(c) == [PAGE]
         [again] = await _lease(c)
         assert again.attempts == 2
 
@@ -125,7 +125,7 @@ async def test_a_process_that_shows_no_life_holds_nothing_whatever_its_lease_say
         await c.execute(
             "UPDATE processes SET seen_at = now() - interval '9 s' WHERE id = $1", frozen
         )
-        assert await deliveries.stranded(c) == [held.id]
+        assert await left_behind(c) == [held.id]
         [taken] = await _lease(c, by=other)
         assert (taken.id, taken.attempts) == (held.id, 2)
 
@@ -160,7 +160,7 @@ async def test_what_is_settled_stays_settled(database: Database) -> None:
         assert await deliveries.retry(c, [Again(PAGE, 1, 0, "too late")]) == set()
         await deliveries.release(c, [(PAGE, 1)])
         assert await _lease(c) == []
-        assert await deliveries.stranded(c) == []
+        assert await left_behind(c) == []
         (row,) = await deliveries.find(c)
         assert (row.state, row.detail) == ("delivered", NASTY_SHOWN)
         assert await _jobs(c) == 1
@@ -191,7 +191,7 @@ async def test_a_retry_waits_its_time_and_has_a_job_of_its_own(database: Databas
         waits = await c.fetch("SELECT execute_after - now() AS w FROM tocsin_pgqueuer ORDER BY 1")
         assert [row["w"] for row in waits] == [timedelta(seconds=s) for s in (0, 8, 60)]
         assert await _lease(c) == []
-        assert await deliveries.stranded(c) == []
+        assert await left_behind(c) == []
         row = (await deliveries.find(c))[-1]
         assert (row.state, row.detail, row.attempts) == ("pending", "503", 1)
 

@@ -25,12 +25,29 @@ async def test_a_timer_is_taken_when_its_time_has_come_and_once(database: Databa
     async with database.transaction() as c:
         await timers.replace(c, STREAM, {"past": now - HOUR, "future": now + HOUR})
     async with database.transaction() as c:
-        assert await timers.due(c) == [(STREAM, "past")]
         assert await timers.take_due(c, STREAM, "future") is None
         assert await timers.take_due(c, STREAM, "unknown") is None
         assert await timers.take_due(c, STREAM, "past") == now - HOUR
         assert await timers.take_due(c, STREAM, "past") is None
         assert await timers.of(c, STREAM) == {"future": now + HOUR}
+
+
+async def test_what_nobody_took_in_time_is_taken_all_at_once_and_by_one(database: Database) -> None:
+    now = await database.now()
+    async with database.transaction() as c:
+        just = now - timedelta(seconds=1)
+        await timers.replace(c, STREAM, {"a": now - HOUR, "just": just, "future": now + HOUR})
+        await timers.replace(c, "incident/INC-2", {"b": now - 2 * HOUR})
+    async with database.transaction() as c:
+        assert await timers.take_overdue(c, 60, limit=1) == [
+            ("incident/INC-2", "b", now - 2 * HOUR)
+        ]
+        async with database.transaction() as other:
+            # What one is taking, another leaves to it, and does not wait for.
+            assert await timers.take_overdue(other, 60) == [(STREAM, "a", now - HOUR)]
+    async with database.transaction() as c:
+        assert await timers.take_overdue(c, 60) == []
+        assert await timers.of(c, STREAM) == {"just": just, "future": now + HOUR}
 
 
 async def test_rows_become_exactly_what_is_wanted(database: Database) -> None:
@@ -71,4 +88,4 @@ async def test_a_timer_rolled_back_leaves_no_job(database: Database) -> None:
         await fail()
     async with database.reading() as c:
         assert await _jobs(c) == []
-        assert await timers.due(c) == []
+        assert await timers.of(c, STREAM) == {}

@@ -182,12 +182,6 @@ async def release(c: Connection, held: Sequence[tuple[str, int]]) -> None:
         await jobs.enqueue(c, [("delivery", rows[0]["id"], _NOW)])
 
 
-async def stranded(c: Connection, limit: int = 200) -> list[str]:
-    """Return ids of deliveries that are due while nobody is at them, the longest waiting first."""
-    rows = await c.fetch(_SQL["stranded"], limit, processes.SILENT_S_MAX)
-    return [row["id"] for row in rows]
-
-
 async def find(c: Connection, *, incident: str = "", limit: int = 200) -> list[DeliveryRow]:
     """Return how deliveries stand, of one incident or of all, newest first."""
     rows = await c.fetch(_SQL["find"], codec.key(incident), limit)

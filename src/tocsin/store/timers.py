@@ -39,11 +39,6 @@ async def take_overdue(
     return [(row["stream"], row["name"], row["due_at"]) for row in rows]
 
 
-async def due(c: Connection, limit: int = 500) -> list[tuple[str, str]]:
-    """Return (stream, name) of timers whose time has come, the longest overdue first."""
-    return [(row["stream"], row["name"]) for row in await c.fetch(_SQL["due"], limit)]
-
-
 async def of(c: Connection, stream: str) -> dict[str, datetime]:
     """Return all timers of a stream with their instants (UTC), the next one first."""
     rows = await c.fetch(_SQL["of"], codec.key(stream))

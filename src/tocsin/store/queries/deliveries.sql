@@ -123,21 +123,6 @@ FROM mine
 WHERE d.id = mine.id
 RETURNING d.id;
 
--- name: stranded
--- about: What is due and nobody is at: its courier died, or was frozen.
-SELECT d.id FROM deliveries d
-WHERE d.state = 'pending' AND d.due_at <= now()
-    AND (
-        d.leased_until IS NULL
-        OR d.leased_until <= now()
-        OR (d.leased_by IS NOT NULL AND d.leased_by NOT IN (
-            SELECT p.id FROM processes p
-            WHERE p.seen_at > now() - make_interval(secs => $2::double precision)
-        ))
-    )
-ORDER BY d.due_at
-LIMIT $1;
-
 -- name: find
 -- about: Deliveries of one incident or of all, newest first.
 SELECT id, incident, kind, recipient, contact, state, attempts, detail, created_at, updated_at

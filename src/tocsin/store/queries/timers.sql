@@ -30,10 +30,6 @@ USING (
 WHERE t.stream = o.stream AND t.name = o.name
 RETURNING t.stream, t.name, t.due_at;
 
--- name: due
--- about: Timers whose time has come, the longest overdue first.
-SELECT stream, name FROM timers WHERE due_at <= now() ORDER BY due_at LIMIT $1;
-
 -- name: of
 -- about: All timers of a stream.
 SELECT name, due_at FROM timers WHERE stream = $1 ORDER BY due_at, name;
