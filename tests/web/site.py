@@ -176,18 +176,19 @@ async def open_site(database: Database) -> AsyncIterator[Site]:
 @contextlib.asynccontextmanager
 async def served(app: FastAPI) -> AsyncIterator[str]:
     """Serve an application on a free port of this machine; yield its address."""
-    listening = socket.socket()
-    listening.bind(("127.0.0.1", 0))
-    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="on", ws="none")
-    server = uvicorn.Server(config)
-    async with asyncio.TaskGroup() as group:
-        group.create_task(server.serve(sockets=[listening]))
-        while not server.started:
-            await asyncio.sleep(0.01)
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="on", ws="none")
+        server = uvicorn.Server(config)
+        # No group of tasks: a test that fails must not cut the server off while it closes.
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
         try:
+            while not server.started and not serving.done():
+                await asyncio.sleep(0.01)
             yield f"http://127.0.0.1:{listening.getsockname()[1]}"
         finally:
             server.should_exit = True
+            await serving
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator
@@ -125,6 +126,17 @@ async def _axe(page: Any) -> list[str]:
         for v in result["violations"]
         for node in v["nodes"]
     ]
+
+
+async def test_a_page_is_live_however_slowly_its_scripts_come(gallery: Gallery) -> None:
+    async def slowly(route: Any) -> None:
+        await asyncio.sleep(0.5)
+        await route.continue_()
+
+    async with browsing(gallery) as (page, url):
+        await page.route("**/hx-sse.min.js*", slowly)
+        await page.goto(f"{url}/incidents/INC-6", wait_until="load")
+        await page.wait_for_selector("#live:not([hidden])", timeout=5000)
 
 
 async def test_news_arrive_while_what_the_reader_does_stays(gallery: Gallery) -> None:
