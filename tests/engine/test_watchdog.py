@@ -109,15 +109,17 @@ async def test_a_loop_that_stands_still_is_late_and_told_once_and_over_once():
 
 async def test_a_short_trouble_is_shown_and_nobody_is_told():
     async with a_house() as house:
-        beat = house.dog.watch("the sweep", 10)
-        house.passes(30)
+        beat = house.dog.watch("the sweep", 60)
+        house.passes(85)
         assert house.late() == ["the sweep"]
         beat()
-        house.passes(60)
-        beat()
+        house.passes(1)
+        assert house.late() == []
         house.dog.fault("x", "wrong")
         house.passes(31)
         assert await house.said(1) == ["Tocsin itself is in trouble"]
+        [call] = house.pager.calls
+        assert [line for line in call.body["lines"] if "sweep" in line] == []
 
 
 async def test_two_troubles_are_over_one_after_the_other():
