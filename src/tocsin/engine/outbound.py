@@ -15,27 +15,34 @@ import functools
 import ipaddress
 import re
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from email.errors import MessageError
 from email.message import EmailMessage
 from email.policy import SMTP as WIRE_POLICY
 from email.utils import format_datetime, parseaddr
-from typing import TYPE_CHECKING, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Literal, Self
 
+import aiohttp
+import aiohttp.abc
 import aiosmtplib
-import h11
-import httpx2
 import msgspec
+import yarl
 
-from tocsin.engine.exchange import Exchanges, Place
-from tocsin.integrations.wire import Delivered, Refused, Retry, Secret, origin_of
+from tocsin.integrations.wire import (
+    Delivered,
+    HttpResponse,
+    Refused,
+    Retry,
+    Secret,
+    origin_of,
+)
 from tocsin.integrations.wording import one_line
 
 if TYPE_CHECKING:
-    import ssl
     from datetime import datetime
 
-    from tocsin.integrations.wire import HttpRequest, HttpResponse, Mail, Outcome
+    from tocsin.integrations.wire import HttpRequest, Mail, Outcome
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -43,6 +50,7 @@ Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 RESPONSE_BYTES_MAX = 65_536
 _CONNECT_S_MAX = 5.0
+_IDLE_S_MAX = 30.0
 _GOODBYE_S_MAX = 1.0
 
 # What ``is_global`` misses or calls global in some Python: translators to IPv4 (which lead to any
@@ -125,17 +133,12 @@ class GuardedClient:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._deadline_s = deadline_s
-        self._allowed = AllowList(allow)
-        self._resolve = resolve or resolve_by_system
+        self._guard = _Guard(AllowList(allow), resolve or resolve_by_system)
         if tls is None:
-            tls = httpx2.create_ssl_context()
+            tls = ssl.create_default_context()
             tls.set_alpn_protocols(["http/1.1"])
         self._tls = tls
-        self._exchanges = Exchanges(
-            self._checked,
-            connect_s_max=min(deadline_s, _CONNECT_S_MAX),
-            body_bytes_max=RESPONSE_BYTES_MAX,
-        )
+        self._opened: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         """Return itself; connections are opened when they are needed."""
@@ -147,7 +150,8 @@ class GuardedClient:
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._exchanges.close()
+        if self._opened is not None:
+            await self._opened.close()
 
     async def perform(self, request: HttpRequest) -> HttpResponse | Retry | Refused:
         """Return the answer, whatever its status, or why there is none.
@@ -163,74 +167,127 @@ class GuardedClient:
             return Retry(None, f"No answer from {where} within {self._deadline_s:g} s.")
         except Forbidden as error:
             return Refused(f"{error} To call it all the same, list it in [outbound] allow.")
-        except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, h11.LocalProtocolError) as error:
-            return Refused(f"The request cannot be made: {type(error).__name__}.")
-        except UnicodeError as error:
-            return Refused(f"The request cannot be made: {type(error).__name__}.")
-        except (OSError, h11.RemoteProtocolError) as error:
+        except (aiohttp.ClientError, OSError) as error:
             return Retry(None, f"{where} cannot be reached: {one_line(_said(error), 120)}.")
+        except ValueError as error:  # of an address or a header that cannot be written
+            return Refused(f"The request cannot be made: {type(error).__name__}.")
 
     async def _send(self, request: HttpRequest) -> HttpResponse:
-        to = _read_url(request.url)
-        place = Place(to.host, to.port, self._tls if to.is_secure else None)
-        headers = [
-            ("Host", to.authority),
-            ("User-Agent", "Tocsin"),
-            ("Accept", "*/*"),
-            # A compressed answer could be a thousand times its size; we read little of it anyway.
-            ("Accept-Encoding", "identity"),
-            *request.headers,
-        ]
-        return await self._exchanges.exchange(
-            place, request.method, to.target, headers, request.body
-        )
+        url = _read_url(request.url)
+        self._guard.spelled(str(url.raw_host))
+        try:
+            return await self._exchange(url, request)
+        except aiohttp.ServerDisconnectedError:
+            # As a rule a connection that was kept, and closed at the other end meanwhile. Where
+            # the request was read all the same, its receiver knows the second one by its key.
+            return await self._exchange(url, request)
 
-    async def _checked(self, host: str, port: int) -> Sequence[str]:
-        """Return the addresses of a host if every one of them may be called."""
+    async def _exchange(self, url: yarl.URL, request: HttpRequest) -> HttpResponse:
+        # A redirect would lead to an address that nobody named.
+        async with self._session.request(
+            request.method, url, data=request.body, headers=request.headers, allow_redirects=False
+        ) as answer:
+            return HttpResponse(
+                answer.status,
+                {name.lower(): value for name, value in answer.headers.items()},
+                await _read_some(answer.content),
+            )
+
+    @property
+    def _session(self) -> aiohttp.ClientSession:
+        """Return the one session; it can only be made where the loop runs."""
+        if self._opened is None:
+            connector = aiohttp.TCPConnector(
+                limit=0,  # The courier limits itself, channel by channel.
+                ssl=self._tls,
+                resolver=self._guard,
+                use_dns_cache=False,
+                keepalive_timeout=_IDLE_S_MAX,
+            )
+            self._opened = aiohttp.ClientSession(
+                connector=connector,
+                # A compressed answer could be a thousand times its size; we read little anyway.
+                headers={"User-Agent": "Tocsin", "Accept-Encoding": "identity"},
+                auto_decompress=False,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=False,
+                timeout=aiohttp.ClientTimeout(
+                    total=None, sock_connect=min(self._deadline_s, _CONNECT_S_MAX)
+                ),
+            )
+        return self._opened
+
+
+class _Guard(aiohttp.abc.AbstractResolver):
+    """Knows the addresses of a host, if every one of them may be called."""
+
+    def __init__(self, allowed: AllowList, resolve: Resolve) -> None:
+        self._allowed = allowed
+        self._resolve = resolve
+
+    def spelled(self, host: str) -> None:
+        """Check a host as it is written. Raises Forbidden. Addresses are not looked up later."""
         if not _HOST.fullmatch(host) or _is_odd(host):
             raise Forbidden(f"{one_line(host, 80)} is not how an address is written.")
+        with contextlib.suppress(ValueError):
+            self._check(host, str(ipaddress.ip_address(host)))
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[aiohttp.abc.ResolveResult]:
+        """Return every address of a host, as aiohttp asks for it. Raises Forbidden, OSError."""
         try:
             addresses = await self._resolve(host, port)
         except OSError as error:
-            raise OSError(f"the name is not found ({error.strerror})") from error
-        if not self._allowed.names(host):
-            for address in addresses:
-                why = self._allowed.why_forbidden(address)
-                if why:
-                    shown = host if host == address else f"{one_line(host, 80)} is {address}, which"
-                    raise Forbidden(f"{shown} is {why}.")
-        return addresses
+            raise OSError(error.errno, f"the name is not found ({error.strerror})") from error
+        for address in addresses:
+            self._check(host, address)
+        return [_resolved(host, port, address) for address in addresses]
+
+    async def close(self) -> None:
+        """Hold nothing that needs it."""
+
+    def _check(self, host: str, address: str) -> None:
+        why = "" if self._allowed.names(host) else self._allowed.why_forbidden(address)
+        if why:
+            shown = host if host == address else f"{one_line(host, 80)} is {address}, which"
+            raise Forbidden(f"{shown} is {why}.")
 
 
-class _Url(NamedTuple):
-    """An address as it goes on the wire."""
+def _resolved(host: str, port: int, address: str) -> aiohttp.abc.ResolveResult:
+    return {
+        "hostname": host,
+        "host": address,
+        "port": port,
+        "family": socket.AF_INET6 if ":" in address else socket.AF_INET,
+        "proto": socket.IPPROTO_TCP,
+        "flags": socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+    }
 
-    is_secure: bool
-    host: str
-    port: int
-    authority: str
-    target: bytes
+
+async def _read_some(content: aiohttp.StreamReader) -> bytes:
+    """Return what an answer holds, up to the limit; what has more to say is hung up on."""
+    received = bytearray()
+    while len(received) < RESPONSE_BYTES_MAX:
+        more = await content.readany()
+        if not more:
+            break
+        received += more
+    return bytes(received[:RESPONSE_BYTES_MAX])
 
 
 @functools.lru_cache(maxsize=256)
-def _read_url(text: str) -> _Url:
+def _read_url(text: str) -> yarl.URL:
     """Read an address; it is one of the few in the settings, again and again.
 
-    Raises what httpx2 does for what is none, and Forbidden for one with a user's name in it.
+    Raises ValueError for what is none, and Forbidden for one with a user's name in it.
     """
-    url = httpx2.URL(text)
-    if url.scheme not in ("http", "https") or not url.host:
-        raise httpx2.UnsupportedProtocol("http or https only")
-    if url.userinfo:
+    url = yarl.URL(text)
+    if url.scheme not in ("http", "https") or not url.raw_host:
+        raise ValueError("http or https only")
+    if url.raw_user is not None or url.raw_password is not None:
         raise Forbidden("An address with a user name in it is not called.")
-    is_secure = url.scheme == "https"
-    return _Url(
-        is_secure,
-        url.raw_host.decode("ascii"),
-        url.port or (443 if is_secure else 80),
-        url.netloc.decode("ascii"),
-        url.raw_path,
-    )
+    return url
 
 
 def _said(error: Exception) -> str:
