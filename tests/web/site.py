@@ -180,15 +180,16 @@ async def served(app: FastAPI) -> AsyncIterator[str]:
         listening.bind(("127.0.0.1", 0))
         config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="on", ws="none")
         server = uvicorn.Server(config)
-        # No group of tasks: a test that fails must not cut the server off while it closes.
-        serving = asyncio.create_task(server.serve(sockets=[listening]))
-        try:
-            while not server.started and not serving.done():
+        async with asyncio.TaskGroup() as group:
+            serving = group.create_task(server.serve(sockets=[listening]))
+            while not server.started:
                 await asyncio.sleep(0.01)
-            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            await serving
+            try:
+                yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+            finally:
+                # Within the group: a test that fails must not cut the server off while it closes.
+                server.should_exit = True
+                await serving
 
 
 @contextlib.contextmanager
