@@ -11,6 +11,7 @@ import contextlib
 import os
 import shutil
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -223,6 +224,18 @@ def test_every_connection_is_cut_twice_a_second(external: World) -> None:
         for _ in range(12):
             external.admin(SEND_OFF)
             pause(0.5)
+
+
+def test_the_tables_are_locked_for_a_while(external: World) -> None:
+    with external.rain() as sending:
+        lock = "LOCK TABLE inbox, streams, deliveries IN ACCESS EXCLUSIVE MODE"
+        with ThreadPoolExecutor(1) as somebody:
+            done = somebody.submit(
+                external.admin, f"DO $$ BEGIN {lock}; PERFORM pg_sleep(12); END $$"
+            )
+            pause(9)
+            assert not done.done()
+            assert sending.answers()[503] > 0, "nobody is told within nine seconds"
 
 
 def test_the_processes_are_forgotten(external: World) -> None:

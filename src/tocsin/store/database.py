@@ -27,7 +27,8 @@ _LOG = logging.getLogger(__name__)
 # A request that waits longer for its turn is told 503 instead, and its sender tries again.
 _ACQUIRE_S_MAX = 5.0
 _STATEMENT_S_MAX = 25
-_LOCK_S_MAX = 10
+# Whoever posts alerts waits ten seconds at most; 503 must reach them before.
+_LOCK_S_MAX = 4
 # A process that is frozen in the middle of a transaction holds a stream; not for longer than this.
 _IDLE_S_MAX = 5
 # The server's own limits are the tighter ones, so that its words reach us rather than a timeout.
