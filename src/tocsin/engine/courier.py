@@ -56,7 +56,7 @@ RETRY_AFTER_S_MAX = 60.0
 # soon what another process left behind is found.
 POLL_S = 1.0
 LANE_IN_HAND_MAX = 200
-LANE_AT_ONCE_MAX = 32
+LANE_AT_ONCE_MAX = 8
 IN_HAND_MAX = 4_000
 SETTLED_AT_ONCE_MAX = 500
 # How long what is in hand may take once we are told to stop; the rest goes to others.

@@ -167,6 +167,8 @@ class GuardedClient:
             return Retry(None, f"No answer from {where} within {self._deadline_s:g} s.")
         except Forbidden as error:
             return Refused(f"{error} To call it all the same, list it in [outbound] allow.")
+        except aiohttp.InvalidURL as error:
+            return Refused(f"The request cannot be made: {type(error).__name__}.")
         except (aiohttp.ClientError, OSError) as error:
             return Retry(None, f"{where} cannot be reached: {one_line(_said(error), 120)}.")
         except ValueError as error:  # of an address or a header that cannot be written
@@ -291,8 +293,15 @@ def _read_url(text: str) -> yarl.URL:
 
 
 def _said(error: Exception) -> str:
-    """Return what is wrong, without the number of it."""
-    return str(getattr(error, "strerror", None) or error).rstrip(".") or type(error).__name__
+    """Return what is wrong, without the number of it and without the address, which holds keys."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return str(error.certificate_error)
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return "it hung up without an answer"
+    if isinstance(error, aiohttp.ClientError) and not isinstance(error, OSError):
+        return "what it answers is not HTTP"
+    said = getattr(error, "strerror", None) or (error.args[-1] if error.args else "")
+    return str(said).rstrip(".") or type(error).__name__
 
 
 async def resolve_by_system(host: str, port: int) -> Sequence[str]:
