@@ -237,6 +237,8 @@ async def running(plan: Plan) -> AsyncIterator[Running]:
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                # Whoever is on this machine, a proxy among them, could choose its own address.
+                proxy_headers=False,
                 timeout_graceful_shutdown=SHUTDOWN_S_MAX,
                 timeout_keep_alive=65,
                 lifespan="on",

@@ -32,19 +32,19 @@ class Database:
 
 async def test_all_who_ask_at_once_get_one_answer() -> None:
     asking, database = Asking(), Database()
-    waiting = [asyncio.ensure_future(asking.once(TOKEN, database.ask)) for _ in range(50)]
+    waiting = [asyncio.ensure_future(asking.once(0, TOKEN, database.ask)) for _ in range(50)]
     await asyncio.sleep(0)
     database.gate.set()
     assert await asyncio.gather(*waiting) == [None] * 50
     assert database.asked == 1
-    await asking.once(TOKEN, database.ask)
+    await asking.once(0, TOKEN, database.ask)
     assert database.asked == 2
 
 
 async def test_a_database_that_is_away_is_said_to_all_of_them() -> None:
     asking, database = Asking(), Database()
     database.fault = Unavailable("It is away.")
-    waiting = [asyncio.ensure_future(asking.once(TOKEN, database.ask)) for _ in range(5)]
+    waiting = [asyncio.ensure_future(asking.once(0, TOKEN, database.ask)) for _ in range(5)]
     await asyncio.sleep(0)
     database.gate.set()
     said = await asyncio.gather(*waiting, return_exceptions=True)
@@ -54,7 +54,7 @@ async def test_a_database_that_is_away_is_said_to_all_of_them() -> None:
 
 async def test_who_is_cancelled_takes_nobody_along() -> None:
     asking, database = Asking(), Database()
-    waiting = [asyncio.ensure_future(asking.once(TOKEN, database.ask)) for _ in range(4)]
+    waiting = [asyncio.ensure_future(asking.once(0, TOKEN, database.ask)) for _ in range(4)]
     await asyncio.sleep(0)
     waiting[0].cancel()
     waiting[2].cancel()
@@ -76,13 +76,13 @@ async def test_a_hundred_requests_with_a_new_key_ask_the_database_once(site: Sit
     asked = 0
     once = asking.once
 
-    async def counted(digest: bytes, ask: object) -> Grant | None:
+    async def counted(generation: int, digest: bytes, ask: object) -> Grant | None:
         async def really() -> Grant | None:
             nonlocal asked
             asked += 1
             return await ask()  # type: ignore[operator]
 
-        return await once(digest, really)
+        return await once(generation, digest, really)
 
     asking.once = counted  # type: ignore[method-assign]
     async with asyncio.TaskGroup() as group:

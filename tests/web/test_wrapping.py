@@ -105,8 +105,8 @@ async def test_every_answer_tells_browsers_to_trust_nothing_but_us(site: Site) -
         assert answer.headers["content-security-policy"] == SAFE_HEADERS["Content-Security-Policy"]
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["cache-control"] == "no-store"
-        # Pages say same-origin: without any referrer some browsers call our own forms foreign.
-        assert answer.headers["referrer-policy"] in ("no-referrer", "same-origin")
+        # Pages say where they come from: without it some browsers call our own forms foreign.
+        assert answer.headers["referrer-policy"] in ("no-referrer", "strict-origin")
     assert "unsafe" not in SAFE_HEADERS["Content-Security-Policy"]
 
 

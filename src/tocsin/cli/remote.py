@@ -67,7 +67,7 @@ class Remote:
         if not (usable and port_is_known):
             fail(f"--server {server} is not an address such as {DEFAULT_SERVER}.", code=2)
         self._is_local = parts.hostname in ("127.0.0.1", "localhost", "::1")
-        self._token, self._origin = _find_token(token)
+        self._token, self._origin = _find_token(token, self._server if not self._is_local else "")
 
     def get(self, path: str, query: Sequence[tuple[str, str]] = ()) -> Any:
         """Return the decoded answer of a GET under ``/api/v1/``."""
@@ -180,10 +180,19 @@ def _lines(parts: Iterator[bytes]) -> Iterator[bytes]:
         yield begun
 
 
-def _find_token(given: str) -> tuple[str, str]:
-    """Return the token and, for messages, where it came from."""
+def _find_token(given: str, elsewhere: str) -> tuple[str, str]:
+    """Return the token and, for messages, where it came from.
+
+    ``elsewhere`` is a server on another machine: the file of this one is not for it.
+    """
     if given:
         return _sendable(given.strip(), "--token or TOCSIN_TOKEN")
+    if elsewhere:
+        fail(
+            f"There is no token for {elsewhere}: give --token or set TOCSIN_TOKEN."
+            f" {TOKEN_FILE} is for the server on this machine.",
+            code=2,
+        )
     try:
         return _sendable(TOKEN_FILE.read_text("utf-8").strip(), str(TOKEN_FILE))
     except FileNotFoundError:

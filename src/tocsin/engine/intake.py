@@ -103,7 +103,7 @@ class Intake:
         self._durable: OrderedDict[str, tuple[str, datetime]] = OrderedDict()
         self._repeats: dict[str, tuple[Signal, datetime]] = {}
         self._heard: dict[tuple[str, str], _Sender] = {}
-        self._quarantined_bytes = 0
+        self._quarantined_rows = self._quarantined_bytes = 0
 
     # -- What a request brings ---------------------------------------------------------------------
 
@@ -180,8 +180,12 @@ class Intake:
         self, connection: Connection, members: Sequence[tuple[str, str, bytes, str]]
     ) -> None:
         await quarantine.add(connection, members)
+        self._quarantined_rows += len(members)
         self._quarantined_bytes += sum(len(raw) for _, _, raw, _ in members)
-        if self._quarantined_bytes > self._limits.quarantine_bytes_max // 16:
+        if (
+            self._quarantined_rows > QUARANTINE_ROWS_MAX // 16
+            or self._quarantined_bytes > self._limits.quarantine_bytes_max // 16
+        ):
             await self._trim(connection)
 
     def _arrival(self, signal: Signal, at: datetime) -> Arrival:
@@ -328,7 +332,7 @@ class Intake:
         known.last_at = at if known.last_at is None or at is None else max(known.last_at, at)
 
     async def _trim(self, connection: Connection) -> None:
-        self._quarantined_bytes = 0
+        self._quarantined_rows = self._quarantined_bytes = 0
         dropped = await quarantine.trim(
             connection, QUARANTINE_ROWS_MAX, self._limits.quarantine_bytes_max
         )

@@ -13,6 +13,9 @@ import msgspec
 
 from tocsin.integrations.signals import NotJson
 
+MEMBERS_MAX = 50_000
+"""More cannot be meant: as many of the shortest alerts that say something fill a body."""
+
 _RAW_MEMBERS = msgspec.json.Decoder(list[msgspec.Raw])
 _SPACE = re.compile(rb"[ \t\r\n]*")
 _LANDMARK = re.compile(rb'["\[\]{},]')
@@ -26,12 +29,16 @@ def split_members(body: bytes, noun: str) -> list[bytes]:
     """Return the bytes of each member of the array that is ``body``, readable or not.
 
     ``noun`` says in a refusal what the array should have held ("alerts"). Raises NotJson where the
-    body is no array, or its brackets and quotes leave open where a member ends.
+    body is no array, its brackets and quotes leave open where a member ends, or it has more than
+    ``MEMBERS_MAX`` members.
     """
     try:
-        return [bytes(raw) for raw in _RAW_MEMBERS.decode(body)]
+        members = _RAW_MEMBERS.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _cut(body, noun)
+    if len(members) > MEMBERS_MAX:
+        raise NotJson(_too_many(noun))
+    return [bytes(raw) for raw in members]
 
 
 def why_unreadable(error: Exception, raw: bytes) -> str:
@@ -73,6 +80,8 @@ def _cut(body: bytes, noun: str) -> list[bytes]:
     at = start + 1
     while True:
         end = _end_of_member(body, at)
+        if len(members) == MEMBERS_MAX:
+            raise NotJson(_too_many(noun))
         members.append(body[at:end].strip())
         at = end + 1
         if body[end : end + 1] == b"]":
@@ -83,6 +92,10 @@ def _cut(body: bytes, noun: str) -> list[bytes]:
     if rest != len(body):
         raise NotJson(f"byte {rest}: the array is over, but {show(body[rest:])} follows")
     return members
+
+
+def _too_many(noun: str) -> str:
+    return f"it holds more than {MEMBERS_MAX:,} members, which cannot all be {noun}"
 
 
 def _end_of_member(body: bytes, at: int) -> int:

@@ -126,9 +126,9 @@ async def revoke(c: Connection, token: Grant, by: str) -> None:
     await c.execute(_SQL["revoke"], bytes.fromhex(token.number), codec.text(by))
 
 
-async def is_taken(c: Connection, name: str) -> bool:
-    """Say whether some token that can be used goes by that name, whatever its case."""
-    return await c.fetchval(_SQL["is_taken"], codec.key(name)) is True
+async def names(c: Connection) -> list[str]:
+    """Return the names of the tokens that can be used."""
+    return [row["name"] for row in await c.fetch(_SQL["names"])]
 
 
 # -- Links and sessions ----------------------------------------------------------------------------

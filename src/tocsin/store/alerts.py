@@ -157,11 +157,13 @@ async def lapsed(c: Connection, grace_s: float, limit: int = 500) -> list[Lapsed
     ]
 
 
-async def find(c: Connection, *, firing_only: bool = False, incident: str = "") -> list[AlertRow]:
-    """Return alerts, of one incident or of all, ordered by service."""
+async def find(
+    c: Connection, *, firing_only: bool = False, incident: str = "", limit: int = 500
+) -> list[AlertRow]:
+    """Return at most so many alerts, of one incident or of all, ordered by service."""
     return [
         AlertRow(_record(row), row["service"], row["updated_at"])
-        for row in await c.fetch(_SQL["find"], firing_only, codec.key(incident))
+        for row in await c.fetch(_SQL["find"], firing_only, codec.key(incident), limit)
     ]
 
 

@@ -86,5 +86,9 @@ async def trials(c: Connection, ids: Sequence[str]) -> list[Trial]:
 
 
 async def on_trial(c: Connection) -> set[str]:
-    """Return the contacts to which a test message is on its way."""
+    """Return the contacts that need no test message now: one is on its way, or was lately.
+
+    Needs a transaction; until its end nobody else is told.
+    """
+    await c.execute(_SQL["alone"])
     return {row["contact"] for row in await c.fetch(_SQL["on_trial"])}

@@ -70,8 +70,9 @@ async def add(c: Connection, id: str, name: str, role: Role, by: str) -> str:  #
     if why:
         return why
     await c.execute(_SQL["lock"])
+    tokens = {folded(token) for token in await access.names(c)}
     for word in (id, name):
-        if await access.is_taken(c, word):
+        if folded(word) in tokens:
             return f"{word} is the name of a token. Choose another."
     taken = await c.fetchval(_SQL["clashes"], [id, folded(name)])
     if taken is not None:
@@ -142,7 +143,7 @@ async def add_token(
     if why:
         return why
     await c.execute(_SQL["lock"])
-    if await access.is_taken(c, name):
+    if folded(name) in {folded(token) for token in await access.names(c)}:
         return f"There is a token {name} already. Revoke it first, or choose another name."
     taken = await c.fetchval(_SQL["clashes"], [folded(name)])
     if taken is not None:

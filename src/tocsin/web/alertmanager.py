@@ -7,6 +7,7 @@ alert does not lose its siblings.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 import uuid
@@ -26,6 +27,7 @@ from tocsin.store import alerts, silences
 from tocsin.web.admission import admitted
 from tocsin.web.bodies import Json, read_body
 from tocsin.web.context import Context, context_of
+from tocsin.web.door import door_of
 from tocsin.web.errors import Problem
 from tocsin.web.guard import Scope, allow, caller_of
 
@@ -99,7 +101,8 @@ async def get_alerts(
 ) -> Response:
     """Return firing alerts. Nothing is ever inhibited or unprocessed here."""
     found = await _firing(request, filters, _yes(active), _yes(silenced), receiver)
-    return Json([_alert(row, by) for row, by in found])
+    # A storm takes seconds to write down; everybody else would wait for it.
+    return await asyncio.to_thread(lambda: Json([_alert(row, by) for row, by in found]))
 
 
 @router.get(
@@ -117,15 +120,7 @@ async def get_alert_groups(
 ) -> Response:
     """Return firing alerts grouped by the service they are about, each service in its place."""
     found = await _firing(request, filters, _yes(active), _yes(silenced), receiver)
-    groups: dict[str, list[dict[str, object]]] = {}
-    for row, by in found:
-        groups.setdefault(row.service, []).append(_alert(row, by))
-    return Json(
-        [
-            {"alerts": group, "labels": {"service": service}, "receiver": {"name": RECEIVER}}
-            for service, group in sorted(groups.items())
-        ]
-    )
+    return await asyncio.to_thread(_grouped, found)
 
 
 async def _firing(
@@ -137,18 +132,36 @@ async def _firing(
         return []
     context = context_of(request)
     at = context.clock.now()
-    async with context.database.reading() as connection:
-        rows = await alerts.find(connection, firing_only=True)
+
+    def passing(rows: Sequence[AlertRow]) -> list[tuple[AlertRow, list[str]]]:
+        passed = []
+        for row in rows:
+            labels = row.record.signal.labels
+            if not all(matcher.matches(labels) for matcher in matchers):
+                continue
+            by = [silence.id for silence in quiet if silence.mutes(labels, at)]
+            if silenced if by else active:
+                passed.append((row, by))
+        return passed
+
+    found: list[tuple[AlertRow, list[str]]] = []
+    async with door_of(request.app).listing, context.database.transaction() as connection:
         quiet = await silences.active(connection, at)
-    found = []
-    for row in sorted(rows, key=lambda row: row.record.signal.fingerprint):
-        labels = row.record.signal.labels
-        if not all(matcher.matches(labels) for matcher in matchers):
-            continue
-        by = [silence.id for silence in quiet if silence.mutes(labels, at)]
-        if silenced if by else active:
-            found.append((row, by))
+        async for rows in alerts.firing(connection):
+            found += await asyncio.to_thread(passing, rows)
     return found
+
+
+def _grouped(found: Iterable[tuple[AlertRow, list[str]]]) -> Json:
+    groups: dict[str, list[dict[str, object]]] = {}
+    for row, by in found:
+        groups.setdefault(row.service, []).append(_alert(row, by))
+    return Json(
+        [
+            {"alerts": group, "labels": {"service": service}, "receiver": {"name": RECEIVER}}
+            for service, group in sorted(groups.items())
+        ]
+    )
 
 
 def _alert(row: AlertRow, silenced_by: list[str]) -> dict[str, object]:

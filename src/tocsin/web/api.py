@@ -134,6 +134,11 @@ async def get_timeline(request: Request, incident: str) -> Response:
     state = await _known(context, incident)
     async with context.database.reading() as connection:
         recorded = await journal.read(connection, _stream(state.id))
+    # That of a storm takes seconds to tell; everybody else would wait for it.
+    return await asyncio.to_thread(_told, recorded)
+
+
+def _told(recorded: Sequence[journal.Recorded]) -> Json:
     entries = narrate((entry.at, entry.event) for entry in recorded)
     return Json(shapes.Timeline(tuple(shapes.timeline_entry(entry) for entry in entries)))
 
@@ -331,12 +336,13 @@ async def get_alerts(
     request: Request,
     incident: Annotated[str, Query(description="Only of this incident.")] = "",
     firing: Annotated[bool, Query(description="Only what fires now.")] = False,
+    limit: _Limit = ROWS_MAX,
 ) -> Response:
-    """Return alerts, firing and ended."""
+    """Return alerts, firing and ended, by service."""
     _refuse_nul(incident)
     context = context_of(request)
     async with context.database.reading() as connection:
-        rows = await alerts.find(connection, firing_only=firing, incident=incident)
+        rows = await alerts.find(connection, firing_only=firing, incident=incident, limit=limit)
     return Json(shapes.AlertList(tuple(shapes.alert_answer(row) for row in rows)))
 
 

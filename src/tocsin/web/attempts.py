@@ -2,7 +2,8 @@
 
 Secrets have 256 random bits, so nobody guesses one; what is protected is the database and the log.
 Addresses are those of the connection. Behind a proxy all senders share one, so that a right
-credential is never refused and never held up, whoever else sends wrong ones from there.
+credential is never refused, and one that was right before is never held up, whoever else sends
+wrong ones from there.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ FORGIVEN_EVERY_S: Final = 1.0
 HELD_S: Final = 1.0
 HELD_MAX: Final = 200
 ADDRESSES_MAX: Final = 10_000
+RIGHT_MAX: Final = 4_096
 _LOOKUPS_MAX = 2
 
 
@@ -32,6 +34,7 @@ class Attempts:
         self._free = free
         self._held_s = held_s
         self._wrong: OrderedDict[str, tuple[float, datetime]] = OrderedDict()
+        self._right: OrderedDict[bytes, None] = OrderedDict()
         self._lookups = asyncio.Semaphore(_LOOKUPS_MAX)
         self._held = 0
 
@@ -44,13 +47,23 @@ class Attempts:
         return self._count(_network(address), at) >= self._free
 
     @contextlib.asynccontextmanager
-    async def looking(self, address: str, at: datetime) -> AsyncIterator[None]:
-        """Look a credential up: from suspects only two at a time, so that they fill no pool."""
-        if not self.is_suspect(address, at):
+    async def looking(self, address: str, at: datetime, digest: bytes = b"") -> AsyncIterator[None]:
+        """Look a credential up: from suspects only two at a time, so that they fill no pool.
+
+        ``digest`` is its hash; those that were right before wait for nobody.
+        """
+        if digest in self._right or not self.is_suspect(address, at):
             yield
             return
         async with self._lookups:
             yield
+
+    def was_right(self, digest: bytes) -> None:
+        """Note the hash of a credential that was right."""
+        self._right[digest] = None
+        self._right.move_to_end(digest)
+        while len(self._right) > RIGHT_MAX:
+            self._right.popitem(last=False)
 
     async def was_wrong(self, address: str, at: datetime) -> None:
         """Count a wrong credential; hold its answer back if there were too many."""

@@ -38,6 +38,8 @@ class Door:
     asking: Asking = field(default_factory=Asking)
     seen: Seen = field(default_factory=Seen)
     attempts: Attempts = field(default_factory=Attempts)
+    # Whoever lists every alert there is: one at a time.
+    listing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 def door_of(app: FastAPI) -> Door:

@@ -74,8 +74,8 @@ class Caller(msgspec.Struct, frozen=True):
     """Who calls. ``kind`` is "token", "session", "link" or "anonymous".
 
     ``name`` is that of the user or of the token: what the timeline says did it. Empty for anonymous
-    callers. ``user`` is the user's id and ``number`` that of the session or token, "" if there is
-    none; ``role`` is what the user is.
+    callers. ``user`` is the id of the user, of a token that of whoever made it, and ``number`` that of
+    the session or token, "" if there is none; ``role`` is what the user of a session is.
     """
 
     name: str
@@ -96,12 +96,20 @@ ANONYMOUS: Final = Caller("", frozenset(), "anonymous")
 class Guard:
     """The dependency that lets a request in or refuses it. ``needs`` is None for PUBLIC.
 
-    With ``known_suffices`` a token that was good lately is good while the database is away.
+    With ``known_suffices`` a token that was good lately is good while the database is away. With
+    ``sessions_only`` no token is.
     """
 
-    def __init__(self, needs: frozenset[Scope] | None, *, known_suffices: bool = False) -> None:
+    def __init__(
+        self,
+        needs: frozenset[Scope] | None,
+        *,
+        known_suffices: bool = False,
+        sessions_only: bool = False,
+    ) -> None:
         self.needs = needs
         self.known_suffices = known_suffices
+        self.sessions_only = sessions_only
 
     async def __call__(self, request: Request) -> None:
         """Set ``request.state.caller`` or raise Problem 401 or 403, or store.Unavailable."""
@@ -121,6 +129,8 @@ class Guard:
             request.state.act = await request.state.trail.begin(entry_of(request, caller))
 
     def _require_scope(self, caller: Caller) -> None:
+        if self.sessions_only and caller.kind != "session":
+            raise Problem(403, "Only somebody who is signed in has sessions.")
         needs = self.needs or frozenset()
         if not any(caller.may(scope) for scope in needs):
             wanted = " or ".join(sorted(needs))
@@ -131,11 +141,14 @@ class Guard:
             )
 
 
-def allow(*scopes: Scope | _Public, known_suffices: bool = False) -> dict[str, Any]:
+def allow(
+    *scopes: Scope | _Public, known_suffices: bool = False, sessions_only: bool = False
+) -> dict[str, Any]:
     """Return the keyword arguments that declare who may call a route: any one of ``scopes``.
 
     ``known_suffices`` is for what must answer while the database is away, and shows nothing of
     what is in it: then a token that was good within a day is taken to be good still.
+    ``sessions_only`` is for what concerns a browser that is signed in.
     """
     assert scopes, "a route says who may call it"
     if any(isinstance(scope, _Public) for scope in scopes):
@@ -144,7 +157,9 @@ def allow(*scopes: Scope | _Public, known_suffices: bool = False) -> dict[str, A
     needs = frozenset(scope for scope in scopes if isinstance(scope, Scope))
     schemes: list[dict[str, list[str]]] = [{"bearer": []}, {"basic": []}, {"session": []}]
     return {
-        "dependencies": [Depends(Guard(needs, known_suffices=known_suffices))],
+        "dependencies": [
+            Depends(Guard(needs, known_suffices=known_suffices, sessions_only=sessions_only))
+        ],
         "openapi_extra": {"security": schemes, "x-tocsin-scopes": sorted(needs)},
     }
 
@@ -264,7 +279,7 @@ async def _identify(request: Request, *, known_suffices: bool) -> Caller:
         caller = await _holder(request, context, key)
         scopes = Scope if caller.may(Scope.ADMIN) else caller.scopes
         limited = _PATH_KEY_SCOPES.intersection(scopes)
-        return Caller(caller.name, limited, "token", number=caller.number)
+        return Caller(caller.name, limited, "token", caller.user, number=caller.number)
     header = request.headers.get("authorization")
     if header is not None:
         scheme, _, value = header.partition(" ")
@@ -288,12 +303,17 @@ async def _signed_in(request: Request, context: Context, secret: str) -> Caller:
     door, address, at = door_of(request.app), address_of(request), context.clock.now()
     found = None
     if 0 < len(secret) <= _CREDENTIAL_CHARACTERS_MAX:
-        async with door.attempts.looking(address, at), context.database.reading() as connection:
+        digest = access.digest(secret)
+        async with (
+            door.attempts.looking(address, at, digest),
+            context.database.reading() as connection,
+        ):
             found = await access.session(connection, secret)
     if found is None:
         await door.attempts.was_wrong(address, at)
         raise _unknown("This session is over.", "Sign in again with a fresh link.")
-    door.seen.session(access.digest(secret), at)
+    door.attempts.was_right(digest)
+    door.seen.session(digest, at)
     scopes = frozenset(str(scope) for scope in SCOPES_BY_ROLE[found.role])
     return Caller(found.name, scopes, "session", found.user, found.role.value, found.number)
 
@@ -318,14 +338,14 @@ async def _holder(
 
         async def ask() -> Grant | None:
             async with (
-                door.attempts.looking(address, at),
+                door.attempts.looking(address, at, digest),
                 context.database.reading() as connection,
             ):
                 return await access.holder(connection, secret)
 
         try:
             async with asyncio.timeout(None if suffices is None else _ASKED_S_MAX):
-                grant = await door.asking.once(digest, ask)
+                grant = await door.asking.once(generation, digest, ask)
         except (Unavailable, TimeoutError):
             if suffices is None:
                 raise
@@ -336,12 +356,14 @@ async def _holder(
         raise _unknown("This credential is not known here.")
     if grant.is_over:
         raise _unknown(_why_over(grant), "Ask whoever runs the server for another.")
+    door.attempts.was_right(digest)
     door.seen.token(digest, at)
     return _caller(grant)
 
 
 def _caller(grant: Grant) -> Caller:
-    return Caller(grant.name, frozenset(grant.scopes), "token", number=grant.number)
+    scopes = frozenset(grant.scopes)
+    return Caller(grant.name, scopes, "token", grant.user, number=grant.number)
 
 
 def _why_over(grant: Grant) -> str:

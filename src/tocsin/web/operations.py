@@ -99,7 +99,7 @@ async def post_contact_test(request: Request) -> Response:
         if not free:
             raise Problem(
                 409,
-                f"A test message to {chosen[0].contact} is on its way already.",
+                f"A test message to {chosen[0].contact} was asked for within the last minute.",
                 "Wait for its outcome.",
             )
         sends = [

@@ -101,16 +101,22 @@ class Asking:
     """
 
     def __init__(self) -> None:
-        self._asked: dict[bytes, asyncio.Future[Grant | None]] = {}
+        self._asked: dict[tuple[int, bytes], asyncio.Future[Grant | None]] = {}
 
-    async def once(self, digest: bytes, ask: Callable[[], Awaitable[Grant | None]]) -> Grant | None:
-        """Return what ``ask`` finds, ours or that of who asks already. Raises what it raises."""
-        while (asked := self._asked.get(digest)) is not None:
+    async def once(
+        self, generation: int, digest: bytes, ask: Callable[[], Awaitable[Grant | None]]
+    ) -> Grant | None:
+        """Return what ``ask`` finds, ours or that of who asks already. Raises what it raises.
+
+        Who asked in another generation may have read what was changed since.
+        """
+        key = generation, digest
+        while (asked := self._asked.get(key)) is not None:
             # Whoever asks may be cancelled, and so may we: neither is the other's business.
             await asyncio.wait((asked,))
             if not asked.cancelled():
                 return asked.result()
-        answer = self._asked[digest] = asyncio.get_running_loop().create_future()
+        answer = self._asked[key] = asyncio.get_running_loop().create_future()
         try:
             found = await ask()
         except Unavailable as error:
@@ -122,7 +128,7 @@ class Asking:
             return found
         finally:
             answer.cancel()
-            del self._asked[digest]
+            del self._asked[key]
 
 
 class Seen:

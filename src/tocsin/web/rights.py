@@ -156,6 +156,8 @@ async def make_token(request: Request, name: str, scopes: Sequence[str], expires
         )
     lasts = _lasts(expires)
     name, secret = " ".join(name.split()), context.ids.secret()
+    if folded(name) in {folded(person.name) for person in context.directory.people.values()}:
+        raise Problem(409, f"{name} is the name of a person in the settings.", "Choose another.")
     async with changing(request) as connection:
         now = await context.database.now(connection)
         expires_at = None if lasts is None else now + lasts

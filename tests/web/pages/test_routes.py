@@ -510,6 +510,13 @@ async def test_a_disabled_user_comes_in_by_no_link(
         assert await people.disable(connection, await user(night, "sam")) == ""
     assert (await stranger.post(f"/login/{own}")).status_code == 410
     console = f"/login/{night.link}"
+    # It may be they who opened it: it is withdrawn with their own.
+    assert (await stranger.get(console)).status_code == 410
+    fresh = night.context.ids.secret()
+    async with night.context.database.transaction() as connection:
+        now = await night.context.database.now(connection)
+        await access.offer_link(connection, fresh, now + timedelta(minutes=15))
+    console = f"/login/{fresh}"
     assert "Sam Okafor" not in (await stranger.get(console)).text
     for said in ({"who": "sam"}, {"name": "Sam Okafor"}):
         answer = await stranger.post(console, data=said)

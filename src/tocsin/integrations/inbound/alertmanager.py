@@ -27,6 +27,8 @@ RESOLVE_TIMEOUT = timedelta(minutes=5)
 
 _LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _TITLE_CHARS_MAX = 200
+_APART_MAX = 100
+"""Rejected members of one request that are put aside each by itself; what follows goes together."""
 _UNSET_YEAR = 1  # Go's zero time, which amtool and Alertmanager send for "not set"
 
 
@@ -68,7 +70,16 @@ def read_alerts(body: bytes, at: datetime, key: str) -> Received:
             rejected.append(Rejected(raw, str(error)))
         else:
             signals.append(signal)
-    return Received(tuple(signals), tuple(rejected), SOURCE, key)
+    return Received(tuple(signals), _gathered(rejected), SOURCE, key)
+
+
+def _gathered(rejected: list[Rejected]) -> tuple[Rejected, ...]:
+    """Return what was rejected in a bounded number of pieces, and every byte of it."""
+    apart, rest = rejected[:_APART_MAX], rejected[_APART_MAX:]
+    if len(rest) > 1:
+        why = f"{len(rest):,} more members of the same request. The first of them: {rest[0].why}"
+        rest = [Rejected(b",\n".join(each.raw for each in rest), why)]
+    return (*apart, *rest)
 
 
 def fingerprint_of(labels: dict[str, str]) -> str:

@@ -36,12 +36,10 @@ ORDER BY lower(g.name), g.granted_at, g.hash;
 UPDATE grants SET revoked_at = now(), revoked_by = $2
 WHERE substring(hash FOR 8) = $1 AND revoked_at IS NULL;
 
--- name: is_taken
--- about: Whether a token that can be used goes by a name, in any case of its letters.
-SELECT EXISTS (
-    SELECT FROM grants WHERE lower(name) = lower($1) AND revoked_at IS NULL
-    AND (expires_at IS NULL OR expires_at > now())
-);
+-- name: names
+-- about: The names of the tokens that can be used.
+SELECT DISTINCT name FROM grants
+WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now());
 
 -- name: offer_link
 -- about: A link that signs in once: as that user, or without one as whoever its opener is.
@@ -58,8 +56,8 @@ WHERE l.hash = $1 AND l.expires_at > now() AND u.disabled_at IS NULL;
 DELETE FROM sign_in_links WHERE hash = $1 RETURNING expires_at > now() AS in_time;
 
 -- name: withdraw_links
--- about: The links that were made for a user and not used yet.
-DELETE FROM sign_in_links WHERE user_id = $1;
+-- about: The links that a user could come in by: those made for them, and the console's.
+DELETE FROM sign_in_links WHERE user_id = $1 OR user_id IS NULL;
 
 -- name: start_session
 -- about: A browser that is signed in. What it may is its user's role, and never in this row.

@@ -71,4 +71,5 @@ LIMIT $2;
 -- about: Alerts that fit, by service. An empty condition fits all.
 SELECT record, service, ends_at, updated_at FROM alerts
 WHERE (firing OR NOT $1::boolean) AND ($2 = '' OR incident = $2)
-ORDER BY service, fingerprint;
+ORDER BY service, fingerprint
+LIMIT $3;

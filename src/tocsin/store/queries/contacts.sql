@@ -38,6 +38,11 @@ SELECT contact, delivered_at, failed_at, detail FROM contacts ORDER BY contact;
 SELECT id, contact, state, attempts, detail, created_at, updated_at
 FROM deliveries WHERE incident = '' AND id = ANY($1::text[]) ORDER BY number;
 
+-- name: alone
+-- about: One asks for test messages at a time.
+SELECT pg_advisory_xact_lock(hashtextextended('tocsin contact tests', 0));
+
 -- name: on_trial
--- about: Contacts to which a test message is on its way.
-SELECT DISTINCT contact FROM deliveries WHERE incident = '' AND state = 'pending';
+-- about: Contacts to which a test message is on its way, or was a moment ago.
+SELECT DISTINCT contact FROM deliveries
+WHERE incident = '' AND (state = 'pending' OR created_at > now() - interval '60 s');

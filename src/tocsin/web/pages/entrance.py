@@ -75,11 +75,11 @@ async def log_in(request: Request, secret: str) -> Response:
     """Use the link up and begin a session."""
     context = context_of(request)
     said = await forms.read_form(request)
-    async with context.database.reading() as connection:
-        link = await access.see_link(connection, secret) if _is_plausible(secret) else None
-        users = await people.find(connection)
+    link = await _look_up(request, secret)
     if link is None:
         return _refuse_link(request)
+    async with context.database.reading() as connection:
+        users = await people.find(connection)
     known = comers(users, context.directory)
     if link.user:
         comer = next((c for c in known if c.user == link.user), None)
@@ -125,7 +125,7 @@ async def log_in(request: Request, secret: str) -> Response:
     return response
 
 
-@router.post("/logout", **allow(Scope.READ))
+@router.post("/logout", **allow(Scope.READ, sessions_only=True))
 async def log_out(request: Request) -> Response:
     """End the session of this browser."""
     name, over_https = cookie_of(request)
@@ -175,11 +175,11 @@ def _free_id(name: str, known: list[Comer]) -> str:
 
 async def _show_link(request: Request, secret: str, refusal: str = "") -> Response:
     context = context_of(request)
-    async with context.database.reading() as connection:
-        link = await access.see_link(connection, secret) if _is_plausible(secret) else None
-        users = await people.find(connection)
+    link = await _look_up(request, secret)
     if link is None:
         return _refuse_link(request)
+    async with context.database.reading() as connection:
+        users = await people.find(connection)
     return show(
         request,
         "sign_in.html",
@@ -191,6 +191,19 @@ async def _show_link(request: Request, secret: str, refusal: str = "") -> Respon
         is_first=not users,
         refusal=refusal,
     )
+
+
+async def _look_up(request: Request, secret: str) -> access.Link | None:
+    """Return whom a link signs in. Who tries many that are none is slowed down."""
+    context, attempts = context_of(request), door_of(request.app).attempts
+    address, at = address_of(request), context.clock.now()
+    link = None
+    if _is_plausible(secret):
+        async with attempts.looking(address, at), context.database.reading() as connection:
+            link = await access.see_link(connection, secret)
+    if link is None:
+        await attempts.was_wrong(address, at)
+    return link
 
 
 def _refuse_link(request: Request) -> Response:

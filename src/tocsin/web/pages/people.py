@@ -56,7 +56,7 @@ async def me(request: Request) -> Response:
     return await _show_me(request)
 
 
-@router.post("/me/sessions/{number}/end", **allow(Scope.READ))
+@router.post("/me/sessions/{number}/end", **allow(Scope.READ, sessions_only=True))
 async def end_own_session(request: Request, number: str) -> Response:
     """End one session of one's own."""
     try:

@@ -256,7 +256,7 @@ def show(
             "Cache-Control": "no-store",
             "Vary": "HX-Request, Cookie",
             # Without a referrer browsers send "Origin: null" with a form, and the guard could not
-            # tell our own pages from foreign ones.
-            "Referrer-Policy": "same-origin",
+            # tell our own pages from foreign ones. Never the path: it may hold a key.
+            "Referrer-Policy": "strict-origin",
         },
     )
