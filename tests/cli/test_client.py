@@ -191,6 +191,21 @@ async def test_the_token_of_the_first_start_is_found_where_it_lies(
     assert "does not know the token from tocsin-data/admin.token" in result.stderr
 
 
+async def test_the_token_of_this_machine_is_sent_to_no_other(
+    terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "tocsin-data" / "admin.token"
+    file.parent.mkdir()
+    file.write_text(terminal.site.tokens["admin"] + "\n")
+    elsewhere = "http://tocsin.invalid:8642"
+    result = await terminal.run("incidents", "--server", elsewhere, TOCSIN_TOKEN="", code=2)
+    assert result.stderr == (
+        f"tocsin: There is no token for {elsewhere}: give --token or set TOCSIN_TOKEN."
+        " tocsin-data/admin.token is for the server on this machine.\n"
+    )
+
+
 async def test_nobody_there_is_one_line_that_says_what_to_do(terminal: Terminal) -> None:
     result = await terminal.run("incidents", "--server", "http://127.0.0.1:1", code=1)
     assert result.stderr.count("\n") == 1

@@ -275,6 +275,13 @@ class TestEditing:
             assert "P7" in str(answer)
             assert server.api.get("/api/v1/runbook").json()["revision"] == old
 
+    def test_nobody_chooses_the_address_they_are_known_by(self, runbook, data):
+        with tocsin(runbook, data) as server:
+            claimed = {"X-Forwarded-For": "203.0.113.6", "X-Forwarded-Proto": "https"}
+            server.api.get("/api/v1/incidents", headers=claimed)
+            wait_until(lambda: "/api/v1/incidents" in server.output, why="the line of the log")
+            assert "203.0.113.6" not in server.output
+
     def test_a_runbook_that_is_taken_away_is_missed_aloud(self, runbook, data):
         with tocsin(runbook, data) as server:
             before = server.api.get("/api/v1/runbook").json()

@@ -164,3 +164,26 @@ async def test_a_request_that_cannot_be_written_reaches_nobody():
     async with a_place() as (server, post):
         assert isinstance(await post(b"", ("X-A", "b\r\nX-C: d")), Refused)
         assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"HTTP/1.1 200 OK\r\nA\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000 + b"\r\n\r\n",
+        b"SSH-2.0-x\r\n\r\n",
+        None,
+    ],
+)
+async def test_what_is_wrong_with_an_answer_is_said_without_the_key_in_the_address(said):
+    server = Server(said, said)
+    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/services/T0/SECRET?x=SECRET"
+    async with listening, GuardedClient(["127.0.0.1"], deadline_s=3) as client:
+        outcome = await client.perform(HttpRequest("POST", url, (), b"{}"))
+        for writer in server.open:
+            writer.close()
+    assert isinstance(outcome, Retry)
+    assert "SECRET" not in outcome.detail
+    assert "cannot be reached: " in outcome.detail or "No answer from" in outcome.detail

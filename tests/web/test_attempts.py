@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -72,6 +73,27 @@ async def test_what_was_read_before_a_change_is_not_remembered_after_it() -> Non
     assert remembered.look(b"x", AT) == (True, None)
     assert remembered.look(b"x", AT + timedelta(seconds=10)) == (False, None)
     assert remembered.look(b"x", AT - timedelta(seconds=1)) == (False, None)
+
+
+async def test_who_was_right_before_waits_for_no_look_up(site: Site) -> None:
+    attempts = door_of(site.app).attempts = Attempts(free=0, held_s=0)
+    at = site.context.clock.now()
+    attempts.was_right(b"known")
+    async with contextlib.AsyncExitStack() as held, asyncio.timeout(1):
+        for _ in range(2):
+            await held.enter_async_context(attempts.looking("127.0.0.1", at, b"wrong"))
+        async with attempts.looking("127.0.0.1", at, b"known"):
+            pass
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05), attempts.looking("127.0.0.1", at, b"wrong"):
+                pass
+
+
+async def test_links_that_sign_nobody_in_are_counted(site: Site) -> None:
+    attempts = door_of(site.app).attempts = Attempts(free=3, held_s=0)
+    for method in ("GET", "POST", "GET", "POST"):
+        assert (await site.http.request(method, "/login/none")).status_code == 410
+    assert attempts.is_suspect("127.0.0.1", site.context.clock.now())
 
 
 async def test_a_right_credential_is_never_held_whoever_knocks_beside_it(site: Site) -> None:

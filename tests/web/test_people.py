@@ -163,6 +163,42 @@ async def test_nobody_makes_a_token_that_may_more_than_they(site: Site) -> None:
     assert (await by(site, secret, "POST", "/api/v2/alerts", json=alerts)).status_code == 200
 
 
+async def test_what_a_token_made_may_no_more_than_whoever_made_the_token(site: Site) -> None:
+    made = await site.http.post(
+        "/api/v1/tokens",
+        headers=site.cookie(Role.ADMIN),
+        json={"name": "mine", "scopes": ["admin"]},
+    )
+    mine = made.json()["secret"]
+    child = await by(
+        site, mine, "POST", "/api/v1/tokens", json={"name": "child", "scopes": ["admin"]}
+    )
+    secret = child.json()["secret"]
+    assert (await by(site, secret, "GET", "/api/v1/users")).status_code == 200
+    await site.ask("POST", "/api/v1/users/ana/disable")
+    assert (await by(site, secret, "GET", "/api/v1/users")).status_code == 403
+
+
+async def test_no_token_goes_by_a_name_that_reads_like_a_person(site: Site) -> None:
+    for name in ("Priya", "P\uff52iya", "\uff21na", "ANA"):
+        answer = await site.ask(
+            "POST", "/api/v1/tokens", json={"name": name, "scopes": ["respond"]}
+        )
+        assert answer.status_code == 409, name
+    await make(site, "\uff33cripts", "read")
+    answer = await site.ask(
+        "POST", "/api/v1/users", json={"id": "scripts", "name": "Bert", "role": "viewer"}
+    )
+    assert answer.status_code == 409
+
+
+async def test_only_a_browser_signs_out(site: Site) -> None:
+    answer = await site.ask("POST", "/logout", "reader")
+    assert answer.status_code == 403
+    async with site.context.database.reading() as c:
+        assert not await c.fetchval("SELECT EXISTS (SELECT FROM audit WHERE action LIKE '%logout')")
+
+
 async def test_revoking_a_token_names_what_it_had_made(site: Site) -> None:
     robot = await make(site, "robot", "admin")
     made = await by(

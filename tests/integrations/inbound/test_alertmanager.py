@@ -318,3 +318,20 @@ def test_zones_other_than_utc_are_the_same_instant():
     east = datetime(2026, 3, 1, 4, 0, tzinfo=timezone(timedelta(hours=2)))
     (signal,) = read({"labels": {"a": "b"}, "startsAt": east.isoformat()}).signals
     assert signal.starts_at == AT
+
+
+@pytest.mark.parametrize("body", [b"[" + b"0," * 500_000 + b"0]", b"[" + b"," * 1_000_000 + b"]"])
+def test_a_body_of_nothing_but_commas_is_refused_as_a_whole(body):
+    with pytest.raises(NotJson, match="more than 50,000 members"):
+        read_alerts(body, AT, "key")
+
+
+def test_much_rubbish_is_put_aside_in_few_pieces_and_with_every_byte():
+    members = [b"%d" % number for number in range(40_000)]
+    good = b'{"labels": {"alertname": "A"}}'
+    received = read_alerts(b"[" + b",".join([*members, good]) + b"]", AT, "key")
+    assert [signal.title for signal in received.signals] == ["A"]
+    assert len(received.rejected) == 101
+    assert [rejected.raw for rejected in received.rejected[:100]] == members[:100]
+    assert received.rejected[-1].raw.split(b",\n") == members[100:]
+    assert received.rejected[-1].why.startswith("39,900 more members of the same request.")
