@@ -568,6 +568,8 @@ async def _follow_restores(
                     signer.renew(await access.server_secret(connection))
                 await book.remember(context.database, context.clock.now())
                 await _tokens(plan.data, context.database, ids)
+            except CannotStart as error:
+                _log.error("the tokens in files cannot be looked after", why=str(error))
             except Unavailable as error:
                 _log.warning("what a restore may have taken waits", why=str(error))
                 context.restored.set()
@@ -636,7 +638,10 @@ def _compile_again(plan: Plan, in_force: Compiled) -> Compiled:
 
 def _fingerprint(runbook: Path) -> tuple[tuple[str, int, int], ...]:
     """Return what changes when a file of the runbook does: paths, times and sizes."""
-    files = sorted(runbook.rglob("*.md")) if runbook.is_dir() else [runbook]
+    try:
+        files = sorted(runbook.rglob("*.md")) if runbook.is_dir() else [runbook]
+    except OSError as error:
+        return ((str(error), 0, 0),)
     found = []
     for file in files:
         with contextlib.suppress(OSError):

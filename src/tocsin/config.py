@@ -107,9 +107,12 @@ def read_runbook(runbook: Path) -> dict[str, str]:
 
     Raises Unreadable naming the file.
     """
-    if not runbook.exists():
-        raise Unreadable(f"{runbook}: there is no such file or folder.")
-    files = sorted(runbook.rglob("*.md")) if runbook.is_dir() else [runbook]
+    try:
+        if not runbook.exists():
+            raise Unreadable(f"{runbook}: there is no such file or folder.")
+        files = sorted(runbook.rglob("*.md")) if runbook.is_dir() else [runbook]
+    except OSError as error:
+        raise Unreadable(f"{runbook}: cannot be read: {error.strerror or error}.") from error
     if not files:
         raise Unreadable(f"{runbook}: this folder holds no Markdown document (*.md).")
     documents = {}

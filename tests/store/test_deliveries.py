@@ -158,7 +158,7 @@ async def test_what_is_settled_stays_settled(database: Database) -> None:
         assert await deliveries.settle(c, [Settled(PAGE, 1, True, NASTY)]) == {PAGE}
         assert await deliveries.settle(c, [Settled(PAGE, 1, False, "too late")]) == set()
         assert await deliveries.retry(c, [Again(PAGE, 1, 0, "too late")]) == set()
-        await deliveries.release(c, [(PAGE, 1)])
+        await deliveries.release(c, [(PAGE, 1, True)])
         assert await _lease(c) == []
         assert await left_behind(c) == []
         (row,) = await deliveries.find(c)
@@ -175,7 +175,7 @@ async def test_whoever_was_overtaken_can_change_nothing(database: Database) -> N
         assert await deliveries.renew(c, None, 600, [(PAGE, 1)]) == set()
         assert await deliveries.settle(c, [Settled(PAGE, 1, True, "late")]) == set()
         assert await deliveries.retry(c, [Again(PAGE, 1, 0, "late")]) == set()
-        await deliveries.release(c, [(PAGE, 1)])
+        await deliveries.release(c, [(PAGE, 1, True)])
         assert await _lease(c) == []
         assert await deliveries.settle(c, [Settled(PAGE, 2, True, "ours")]) == {PAGE}
 
@@ -200,7 +200,7 @@ async def test_what_is_released_is_due_at_once_and_somebody_is_woken(database: D
     async with database.transaction() as c:
         await deliveries.add(c, "INC-1", [page()])
         await _lease(c)
-        await deliveries.release(c, [(PAGE, 1)])
+        await deliveries.release(c, [(PAGE, 1, True)])
         assert await _jobs(c) == 2
         [again] = await _lease(c)
         assert again.attempts == 2

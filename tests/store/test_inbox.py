@@ -236,7 +236,10 @@ async def test_a_million_waiting_inputs_make_no_turn_slower(database: Database) 
         others = [(f"desk/s{n}", SignalReceived(signal())) for n in range(100)]
         await inbox.append(c, [*others, ("desk/api", NoteWritten("Ona", "x"))])
     async with database.reading() as c:
-        for name, arguments in (("take", ("desk/api", 500)), ("waiting_streams", (100, ""))):
+        for name, arguments in (
+            ("take", ("desk/api", 500, 1_000_000)),
+            ("waiting_streams", (100, "")),
+        ):
             plan = await c.fetch(f"EXPLAIN {inbox._SQL[name]}", *arguments)
             said = "\n".join(row[0] for row in plan)
             assert "using inbox_waiting" in said, said

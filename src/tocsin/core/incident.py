@@ -137,6 +137,8 @@ class _Turn:
     def alert_told(self, told: inp.AlertTold) -> None:
         signal = told.signal
         if self.state.opened_at is None:
+            if not told.firing or told.stale:
+                return  # What is over opens nothing: it speaks of one that was pruned.
             self._open(title_of(signal), told.service, told.revision, origin=signal.source)
         if signal.source == REPORT:
             self._report(signal)

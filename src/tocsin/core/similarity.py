@@ -22,6 +22,8 @@ Said = tuple[tuple[str, str], ...]
 """Concepts, each with a word that stands for it."""
 MATCH_MIN = 0.6
 _REMEMBERED_CHARACTERS_MAX = 300
+_WORD_CHARACTERS_MAX = 40
+_TEXT_CHARACTERS_MAX = 5_000
 _QUALIFIER_PENALTY = 0.6
 _GENERIC_WEIGHT = 0.4
 
@@ -109,7 +111,8 @@ def concepts(text: str) -> dict[str, str]:
 
 
 def _read(sentence: str) -> Said:
-    words = (token.lower() for token in _TOKEN.findall(_NEGATION.sub("non", sentence)))
+    tokens = _TOKEN.findall(_NEGATION.sub("non", sentence))
+    words = (token.lower() for token in tokens if len(token) <= _WORD_CHARACTERS_MAX)
     return tuple((concept, word) for word in words if (concept := _concept(word)))
 
 
@@ -215,7 +218,10 @@ def _readings(line: str) -> list[str]:
 
 
 def signal_text(title: str, labels: Mapping[str, str], annotations: Mapping[str, str]) -> str:
-    """Return what a signal says in words: its title, its annotations, and telling labels."""
+    """Return what a signal says in words: its title, its annotations, and telling labels.
+
+    Of a text that goes on for pages, the first one.
+    """
     parts: Sequence[str] = [
         title,
         *(
@@ -225,4 +231,4 @@ def signal_text(title: str, labels: Mapping[str, str], annotations: Mapping[str,
         ),
         *(labels[k] for k in ("alertname", "service", "app", "job", "component") if k in labels),
     ]
-    return ". ".join(parts)
+    return ". ".join(part[:_TEXT_CHARACTERS_MAX] for part in parts)

@@ -56,6 +56,7 @@ RETRY_AFTER_S_MAX = 60.0
 # soon what another process left behind is found.
 POLL_S = 1.0
 LANE_IN_HAND_MAX = 200
+# What is sent and not settled yet is sent again after a crash: of a channel, not much more than this.
 LANE_AT_ONCE_MAX = 8
 IN_HAND_MAX = 4_000
 SETTLED_AT_ONCE_MAX = 500
@@ -70,12 +71,13 @@ IN_APP = "in_app"
 class _Held:
     """A delivery in hand. ``renewed_at`` is when its lease last began, by our own clock."""
 
-    __slots__ = ("delivery", "is_lost", "outcome", "renewed_at", "task")
+    __slots__ = ("delivery", "has_begun", "is_lost", "outcome", "renewed_at", "task")
 
     def __init__(self, delivery: Delivery) -> None:
         self.delivery = delivery
         self.renewed_at = monotonic()
         self.is_lost = False
+        self.has_begun = False
         self.outcome: Outcome | None = None
         self.task: asyncio.Task[None] | None = None
 
@@ -245,6 +247,7 @@ class Courier:
                 if not held.is_ours:
                     self._forget([held])
                     return
+                held.has_begun = True
                 held.outcome = await self._outcome(delivery)
         except asyncio.CancelledError:
             if held.is_lost:
@@ -383,7 +386,8 @@ class Courier:
         try:
             async with self._database.transaction() as connection:
                 await deliveries.release(
-                    connection, [(each.delivery.id, each.delivery.attempts) for each in held]
+                    connection,
+                    [(each.delivery.id, each.delivery.attempts, each.has_begun) for each in held],
                 )
         except Unavailable as error:
             # Their leases run out, or we are found to be gone.

@@ -85,6 +85,9 @@ STREAMS_AT_ONCE_MAX = 4
 STREAMS_LOOKED_AT = 500
 # A stream whose own state cannot be read is looked at again after this; the others go on.
 BROKEN_REST_S = 60.0
+# The database ends a session that says nothing for five seconds in a transaction.
+_SLOW_S = 3.0
+_SETTLED_AT_ONCE_MAX = 50
 ACT_WAIT_S_MAX = 10.0
 SWEEP_LIMIT_S = 30.0
 # An alert lapses only when it was not re-sent for a full period and five minutes more; after our
@@ -327,13 +330,17 @@ class Engine:
         try:
             outcome = await self._turns.run(stream, limit=limit, wait=wait, taken=taken)
         except Unavailable:
+            if perf_counter() - began > _SLOW_S and len(taken) > 1:
+                # It may be that a turn so long was ended for its length: fewer the next time.
+                self._limits[stream] = len(taken) // 2
             raise
         except Exception as error:  # noqa: BLE001 - the supervisor: see the comment
             # A bug of ours met an input. The one broad except of the engine: find the input by
             # halving, put it aside with its bytes, and let its siblings go on.
             _log.exception("turn failed", stream=stream, inputs=len(taken))
             self._instruments.turn_failed(stream)
-            await self._isolate_or_rest(stream, taken, error)
+            blamed = taken if inbox.may_blame_input(error) else ()
+            await self._isolate_or_rest(stream, blamed, error)
             return Outcome()
         if self._rests_until.pop(stream, None) is not None:
             self.watchdog.mended(f"the stream {stream}")
@@ -489,6 +496,7 @@ class Engine:
             ("lapsed alerts", self._lapse),
             ("pruning", self._prune),
             ("calling", self._call),
+            ("streams at rest", self._look_at_resting),
         ):
             try:
                 await step()
@@ -515,6 +523,12 @@ class Engine:
             self._instruments.fired((now - due_at).total_seconds())
         if overdue:
             self.wake(stream for stream, _, _ in overdue)
+
+    async def _look_at_resting(self) -> None:
+        """Try streams whose rest is over: another process may have decided what waits there."""
+        over = [s for s, until in self._rests_until.items() if self._clock.elapsed() >= until]
+        for stream in over:
+            await self._run_turn(stream)
 
     async def _call(self) -> None:
         """Say something that all listeners must hear, so that a deaf one is found out."""
@@ -590,5 +604,8 @@ class Engine:
                 for first in range(0, len(names), ALERTS_TOLD_AT_ONCE)
             ]
             await inbox.tell(connection, told)
-        for stream in concerned:
+        # Who changed one sees what came of it; of a great many, the workers do the rest.
+        streams = list(concerned)
+        self.wake(streams[_SETTLED_AT_ONCE_MAX:])
+        for stream in streams[:_SETTLED_AT_ONCE_MAX]:
             await self._settle(stream)

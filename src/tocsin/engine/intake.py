@@ -49,6 +49,7 @@ _log = structlog.get_logger("tocsin.intake")
 REMEMBERED_MAX = 200_000
 # Repeats that were not written through yet. Beyond this the sender waits for that to happen.
 REPEATS_MAX = 50_000
+REPEATS_BYTES_MAX = 67_108_864
 BATCH_BYTES_MAX = 4_194_304
 # What an arrival weighs besides its bytes, so that a batch is bounded in number too (2,048).
 ARRIVAL_BYTES = 2_048
@@ -102,6 +103,7 @@ class Intake:
         )
         self._durable: OrderedDict[str, tuple[str, datetime]] = OrderedDict()
         self._repeats: dict[str, tuple[Signal, datetime]] = {}
+        self._repeats_bytes = 0
         self._heard: dict[tuple[str, str], _Sender] = {}
         self._quarantined_rows = self._quarantined_bytes = 0
 
@@ -117,10 +119,11 @@ class Intake:
         for signal in batch.signals:
             if self._is_unchanged(signal, at):
                 self._repeats[signal.fingerprint] = (signal, at)
+                self._repeats_bytes += sum(map(len, signal.annotations.values()))
             else:
                 fresh.append(signal)
         self._hear(batch, at)
-        if len(self._repeats) >= REPEATS_MAX:
+        if len(self._repeats) >= REPEATS_MAX or self._repeats_bytes >= REPEATS_BYTES_MAX:
             await self.write_through()
         if not fresh and not batch.rejected:
             self._instruments.received(batch, 0)
@@ -280,6 +283,7 @@ class Intake:
                 if arrivals:
                     # They are few, and among them may be one that cannot be kept.
                     await inbox.divide(connection, arrivals)
+            self._repeats_bytes = 0
         except BaseException:
             # Not written: put them back under what came meanwhile, and let the next round try.
             self._repeats = {**repeats, **self._repeats}

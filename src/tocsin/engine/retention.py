@@ -81,6 +81,7 @@ class Pruner:
             self._rows(retention.drop_ended_alerts, self._kept.alerts),
             self._rows(retention.drop_silences, self._kept.silences),
             self._rows(retention.drop_quarantine, self._kept.quarantine),
+            self._rows(retention.drop_tests, self._kept.deliveries),
         ):
             while pieces < self._pieces_at_once and await step(at):
                 pieces += 1

@@ -145,6 +145,7 @@ class Turns:
             kind = _DeskTurn if is_desk else _IncidentTurn
             turn = kind(self._book, stream, surroundings, at)
             turn.restore(claimed.state)
+            await turn.prepare(connection)
             waiting = _first(await inbox.take(connection, stream, limit))
             if not waiting:
                 return Outcome()
@@ -188,6 +189,9 @@ class _DeskTurn:
     def restore(self, state: bytes | None) -> None:
         header = codec.decode(state, DeskHeader) if state else DeskHeader()
         self.state = replace(self.state, incident=header.incident)
+
+    async def prepare(self, connection: Connection) -> None:
+        """Need nothing but the stream."""
 
     async def load(self, connection: Connection, inputs: Sequence[Input]) -> None:
         concerned = list(dict.fromkeys(f for received in inputs for f in _fingerprints(received)))
@@ -247,6 +251,11 @@ class _IncidentTurn:
         if state:
             self.state = codec.decode(state, IncidentState)
             self._counted = codec.decode(state, _Form).alert_counts is not msgspec.UNSET
+
+    async def prepare(self, connection: Connection) -> None:
+        """Read the revision that decides here. That it cannot be read is the fault of no input."""
+        if self.state.revision:
+            await self.book.fetch(connection, self.state.revision)
 
     async def load(self, connection: Connection, inputs: Sequence[Input]) -> None:
         if not self._counted:

@@ -15,7 +15,7 @@ import asyncpg
 
 from tocsin.store import migrate
 from tocsin.store.connection import Connection
-from tocsin.store.migrate import Migration, MigrationError
+from tocsin.store.migrate import Migration, MigrationError, OutdatedError
 from tocsin.store.route import CONNECT_S_MAX, Route, Use
 from tocsin.store.statements import statements
 from tocsin.store.unavailable import FAILURES, Unavailable, is_lasting, only_reads, translated
@@ -297,10 +297,12 @@ class Database:
                     self._left = await migrate.apply(
                         connection, self._steps, has_session=not self.direct.switches
                     )
-        except MigrationError as error:
+        except OutdatedError as error:
             _LOG.error("%s Nothing is read or written any more.", error)
             self._route.forbid(str(error))
             self.direct.forbid(str(error))
+        except MigrationError as error:
+            _LOG.warning("%s What newer tables need less stays until then.", error)
 
     async def _keep_looking_at_tables(self, stop: asyncio.Event) -> None:
         # Also at once: between our own start and now, a newer Tocsin may have thought itself alone.

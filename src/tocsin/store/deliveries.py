@@ -168,16 +168,15 @@ async def retry(c: Connection, again: Sequence[Again]) -> set[str]:
     return {row["id"] for row in rows}
 
 
-async def release(c: Connection, held: Sequence[tuple[str, int]]) -> None:
-    """Give deliveries (id, attempts) back unfinished, and wake another courier for them.
+async def release(c: Connection, held: Sequence[tuple[str, int, bool]]) -> None:
+    """Give deliveries (id, attempts, begun) back unfinished, and wake another courier for them.
 
-    Needs a transaction, as ``add`` does.
+    An attempt that was not begun does not count. Needs a transaction, as ``add`` does.
     """
     if not held:
         return
-    rows = await c.fetch(
-        _SQL["release"], [each for each, _ in held], [number for _, number in held]
-    )
+    ids, attempts, begun = zip(*held, strict=True)
+    rows = await c.fetch(_SQL["release"], list(ids), list(attempts), list(begun))
     if rows:
         await jobs.enqueue(c, [("delivery", rows[0]["id"], _NOW)])
 

@@ -24,6 +24,10 @@ _COPIED_FROM = 100
 _FAULTS_OF_DATA = ("22", "23", "54", "P0")
 
 
+TAKEN_BYTES_MAX = 2_097_152
+"""What is taken at once is decided in one transaction, which must not last."""
+
+
 class Waiting(msgspec.Struct, frozen=True):
     """One input that waits to be judged. ``received_at`` is by the database's clock.
 
@@ -115,6 +119,13 @@ async def take_in(c: Connection, arrivals: Sequence[Arrival]) -> None:
         raise Unkeepable(str(error)) from error
 
 
+def may_blame_input(error: Exception) -> bool:
+    """Say whether an error could be of what was judged; else every input would meet with it."""
+    if isinstance(error, asyncpg.PostgresError):
+        return str(error.sqlstate).startswith(_FAULTS_OF_DATA)
+    return True
+
+
 async def divide(c: Connection, arrivals: Sequence[Arrival]) -> list[Arrival]:
     """Keep all signals but those that the database refuses; return these, put into quarantine.
 
@@ -159,7 +170,7 @@ async def take(c: Connection, stream: str, limit: int = 500) -> list[Waiting]:
     """
     found = []
     unread: list[tuple[int, str]] = []
-    for row in await c.fetch(_SQL["take"], codec.key(stream), limit):
+    for row in await c.fetch(_SQL["take"], codec.key(stream), limit, TAKEN_BYTES_MAX):
         try:
             given: Input = codec.decode(row["body"], Input)  # type: ignore[arg-type]  # a union is no type
         except msgspec.DecodeError as error:

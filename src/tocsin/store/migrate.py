@@ -44,6 +44,10 @@ class MigrationError(Exception):
     """The tables cannot be brought to what this Tocsin needs: <why>."""
 
 
+class OutdatedError(MigrationError):
+    """A newer Tocsin took away what this one needs: <which step>."""
+
+
 class Migration(NamedTuple):
     """One step of the tables' history. ``number`` counts from 1 without holes."""
 
@@ -169,7 +173,7 @@ async def _next(connection: Any, known: Sequence[Migration], left: dict[int, str
 
 def _refuse_newer(number: int, name: str, known: int) -> None:
     if number > known:
-        raise MigrationError(
+        raise OutdatedError(
             f"The database was changed by a newer Tocsin, which took away what this one needs (its "
             f"tables are at step {number}, {name}; this one knows {known}): start that version, or "
             "restore a backup."

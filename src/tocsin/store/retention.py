@@ -71,6 +71,11 @@ async def drop_silences(c: Connection, before: datetime, limit: int) -> int:
     return _count(await c.execute(_SQL["drop_silences"], codec.moment(before), limit))
 
 
+async def drop_tests(c: Connection, before: datetime, limit: int) -> int:
+    """Delete test messages that were settled before then."""
+    return _count(await c.execute(_SQL["drop_tests"], codec.moment(before), limit))
+
+
 async def drop_quarantine(c: Connection, before: datetime, limit: int) -> int:
     """Delete what was put aside before then."""
     return _count(await c.execute(_SQL["drop_quarantine"], codec.moment(before), limit))

@@ -144,10 +144,13 @@ class Embedded:
                 return
             if self.pid is not None:
                 looks += 1
-                if looks % _LOOKS_UNTIL_TRIM == 0:
-                    await asyncio.to_thread(self._directory.trim_log)
-                if looks % _LOOKS_UNTIL_PULSE == 0:
-                    await asyncio.to_thread(self._end_if_stuck)
+                try:
+                    if looks % _LOOKS_UNTIL_TRIM == 0:
+                        await asyncio.to_thread(self._directory.trim_log)
+                    if looks % _LOOKS_UNTIL_PULSE == 0:
+                        await asyncio.to_thread(self._end_if_stuck)
+                except OSError as error:
+                    _LOG.warning("The embedded database cannot be looked after: %s.", error)
                 continue
             failures += 1
             try:

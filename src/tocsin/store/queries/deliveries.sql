@@ -108,17 +108,18 @@ WHERE d.id = mine.id
 RETURNING d.id, mine.after_s;
 
 -- name: release
--- about: Let others have these at once.
+-- about: Let others have these at once. An attempt that was not begun does not count.
 WITH mine AS (
-    SELECT d.id FROM deliveries d
-    JOIN unnest($1::text[], $2::integer[]) AS m (id, attempts)
+    SELECT d.id, m.begun FROM deliveries d
+    JOIN unnest($1::text[], $2::integer[], $3::boolean[]) AS m (id, attempts, begun)
         ON m.id = d.id AND m.attempts = d.attempts
     WHERE d.state = 'pending'
     ORDER BY d.id
     FOR UPDATE OF d
 )
 UPDATE deliveries d
-SET leased_until = NULL, leased_by = NULL, updated_at = now()
+SET leased_until = NULL, leased_by = NULL, updated_at = now(),
+    attempts = CASE WHEN mine.begun THEN d.attempts ELSE d.attempts - 1 END
 FROM mine
 WHERE d.id = mine.id
 RETURNING d.id;

@@ -70,11 +70,21 @@ CROSS JOIN LATERAL (
 ORDER BY head.priority, head.id;
 
 -- name: take
--- about: The next inputs of one stream, people's first, then in the order they came.
-SELECT id, body, received_at, sender FROM inbox
-WHERE done_at IS NULL AND stream = $1
-ORDER BY priority, id
-LIMIT $2;
+-- about: The next inputs of one stream, people's first, then in the order they came: one at least,
+-- and of the others no more than so many bytes.
+SELECT id, body, received_at, sender FROM (
+    SELECT id, body, received_at, sender, priority,
+        sum(octet_length(body)) OVER next AS bytes, row_number() OVER next AS place
+    FROM (
+        SELECT id, body, received_at, sender, priority FROM inbox
+        WHERE done_at IS NULL AND stream = $1
+        ORDER BY priority, id
+        LIMIT $2
+    ) first
+    WINDOW next AS (ORDER BY priority, id ROWS UNBOUNDED PRECEDING)
+) weighed
+WHERE place = 1 OR bytes <= $3
+ORDER BY priority, id;
 
 -- name: finish_signals
 -- about: Judged signals are in the journal now; here they are gone.

@@ -3,8 +3,10 @@
 SELECT id FROM incidents WHERE NOT is_open AND updated_at < $1 ORDER BY updated_at LIMIT $2;
 
 -- name: is_over
--- about: Whether an incident is still over, and nothing waits to be judged that could reopen it.
+-- about: Whether an incident is still over, none of its alerts fires that would end there one day,
+-- and nothing waits to be judged that could reopen it.
 SELECT EXISTS (SELECT FROM incidents WHERE id = $1 AND NOT is_open AND updated_at < $3)
+    AND NOT EXISTS (SELECT FROM alerts WHERE incident = $1 AND firing)
     AND NOT EXISTS (SELECT FROM inbox WHERE done_at IS NULL AND stream = $2);
 
 -- name: drop_journal
@@ -68,10 +70,10 @@ LEFT JOIN LATERAL (
 ORDER BY s.stream;
 
 -- name: drop_ended_alerts
--- about: Forget alerts that ended before an instant.
+-- about: Forget alerts that ended, or went stale, before an instant.
 DELETE FROM alerts WHERE fingerprint IN (
     SELECT fingerprint FROM alerts
-    WHERE NOT firing AND updated_at < $1
+    WHERE (NOT firing OR stale) AND updated_at < $1
     ORDER BY updated_at
     LIMIT $2
     FOR UPDATE SKIP LOCKED
@@ -81,6 +83,14 @@ DELETE FROM alerts WHERE fingerprint IN (
 -- about: Forget silences that ended before an instant, and whose end the desks have seen.
 DELETE FROM silences WHERE id IN (
     SELECT id FROM silences WHERE ends_at < $1 AND seen = 'expired' ORDER BY ends_at LIMIT $2
+);
+
+-- name: drop_tests
+-- about: Take test messages off, which are of no incident.
+DELETE FROM deliveries WHERE id IN (
+    SELECT id FROM deliveries
+    WHERE incident = '' AND state <> 'pending' AND updated_at < $1
+    LIMIT $2
 );
 
 -- name: drop_quarantine
