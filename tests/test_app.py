@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tocsin.app import CannotStart, Plan, _first_words
+from tocsin.app import CannotStart, Plan, _fingerprint, _first_words
 from tocsin.cli.main import examples
-from tocsin.config import Settings, read_runbook
+from tocsin.config import Settings, Unreadable, read_runbook
 from tocsin.core.surroundings import Directory
 from tocsin.engine.book import Book
 from tocsin.engine.system import SystemClock, SystemIds
@@ -64,3 +65,18 @@ async def test_an_embedded_one_that_goes_away_is_said_to_have_gone(
 ) -> None:
     with pytest.raises(CannotStart, match="went away while Tocsin started"):
         await _first_words(plan(tmp_path, ""), database, FlightyBook(1), SystemClock(), SystemIds())
+
+
+def test_a_runbook_that_cannot_be_looked_at_is_one_that_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(path: Path) -> bool:
+        raise OSError(errno.EIO, "Input/output error")
+
+    runbook = tmp_path / "runbook.md"
+    runbook.write_text("# x\n")
+    before = _fingerprint(runbook)
+    monkeypatch.setattr(Path, "is_dir", broken)
+    assert _fingerprint(runbook) != before
+    with pytest.raises(Unreadable, match="cannot be read: Input/output error"):
+        read_runbook(runbook)

@@ -84,3 +84,12 @@ def test_a_world_counts_what_its_journal_adds_up_to() -> None:
     w.receive(signal("B", ends=START, severity="P1"))
     assert w.incidents[INC].alert_counts == AlertCounts(total=3, firing=2, signals=3)
     assert fold(w.journal[INC]) == w.incidents[INC]
+
+
+def test_what_is_over_opens_no_incident() -> None:
+    # The desk may speak of an incident that was pruned.
+    for told in (
+        AlertTold(signal("A"), "backend", firing=False, revision="r1"),
+        AlertTold(signal("A"), "backend", firing=True, stale=True, revision="r1"),
+    ):
+        assert decide(POLICY, new_incident(INC), told, SURROUNDINGS, START).events == ()

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tocsin.core import similarity
-from tocsin.core.similarity import Lexicon, concepts
+from tocsin.core.similarity import Lexicon, concepts, signal_text
 
 WORDS = st.sampled_from(
     [
@@ -47,3 +47,13 @@ def test_what_no_line_is_about_changes_no_answer(text: str) -> None:
     understood = dict(lexicon.understood(said))
     for line in lines:
         assert lexicon.compare(line, understood) == lexicon.compare(line, said)
+
+
+def test_a_word_without_end_is_none_and_is_not_remembered() -> None:
+    assert concepts("database " + "x" * 1_000_000) == concepts("database")
+
+
+def test_of_a_text_that_goes_on_for_pages_the_first_is_read() -> None:
+    text = signal_text("Down", {}, {"summary": "a b. " * 1_000_000, "description": "late"})
+    assert len(text) < 12_000
+    assert text.endswith("late")

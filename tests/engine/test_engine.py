@@ -20,7 +20,7 @@ from tocsin.core.inputs import (
     SignalReceived,
 )
 from tocsin.core.phases import Phase
-from tocsin.core.state import AlertRecord
+from tocsin.core.state import AlertRecord, IncidentState
 from tocsin.core.surroundings import Contact, Matcher, Person, Silence, Tuning
 from tocsin.engine.book import Book
 from tocsin.engine.courier import Courier
@@ -33,6 +33,7 @@ from tocsin.integrations.wire import Credentials, HttpRequest, Links
 from tocsin.runbook import Compiled
 from tocsin.store import (
     alerts,
+    codec,
     deliveries,
     inbox,
     incident_alerts,
@@ -294,6 +295,36 @@ async def test_a_stream_that_cannot_be_read_loses_nothing_and_stops_nobody_else(
         [fault] = await eventually(somebody_is_told)
         assert "cannot be read" in fault.detail
         assert not fault.is_vital
+
+
+async def test_a_revision_that_cannot_be_read_is_the_fault_of_no_input(database):
+    [incident] = [await engine_on(database).declare("api", IncidentDeclared("Down", "Ona", "P1"))]
+    stream = incident_stream(incident)
+    async with database.transaction() as c:
+        claimed = await streams.claim(c, stream)
+        state = replace(codec.decode(claimed.state, IncidentState), revision="boom")
+        await streams.save(c, stream, claimed.seq, codec.encode(state))
+        await inbox.append(c, [(stream, NoteWritten("Ona", "hello"))])
+    engine = engine_on(database, kind=FaultyBook)
+    async with running(engine):
+
+        async def somebody_is_told():
+            return [b for b in engine.watchdog.state() if b.name == f"the stream {stream}"]
+
+        await eventually(somebody_is_told)
+        async with database.reading() as c:
+            assert await quarantine.count(c) == 0
+            assert [q.stream for q in await inbox.waiting_streams(c)] == [stream]
+        # Another process can read it, and decides; this one notices.
+        engine._rests_until[stream] = 0.0
+        async with database.transaction() as c:
+            await streams.claim(c, stream, wait=True)
+            await streams.save(c, stream, claimed.seq, claimed.state)
+
+        async def it_is_mended():
+            return not await somebody_is_told()
+
+        await eventually(it_is_mended)
 
 
 async def test_a_storm_at_one_desk_keeps_nobody_waiting(database):

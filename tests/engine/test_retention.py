@@ -6,6 +6,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from tests.engine.test_engine import engine_on
 from tests.engine.test_rebuild import busy_story, verdicts
@@ -210,3 +211,31 @@ async def test_the_engine_prunes_by_itself(database):
             async with database.reading() as c:
                 if not await alerts.find(c):
                     return
+
+
+async def test_an_incident_stays_while_an_alert_of_it_fires(database):
+    over, _ = await over_and_open(database)
+    async with database.transaction() as c:
+        now = await database.now(c)
+        alert = replace(samples.alert("f1"), incident=over)
+        await alerts.put(c, "api", [alert], now)
+    await Pruner(database, KEPT).prune(now + 2 * KEPT.incidents)
+    assert (await left_of(database, over))[0] > 0
+    async with database.transaction() as c:
+        await alerts.put(c, "api", [replace(alert, stale=True)], now)
+    for _ in ("the alert", "its incident"):
+        await prune(database, KEPT, now + 2 * KEPT.incidents)
+    assert await left_of(database, over) == [0] * 7
+
+
+async def test_test_messages_go(database):
+    async with database.transaction() as c:
+        await deliveries.add(c, "", [replace(samples.notice(), delivery="test/1")])
+        await c.execute("UPDATE deliveries SET state = 'delivered'")
+        now = await database.now(c)
+    await prune(database, KEPT, now)
+    async with database.reading() as c:
+        assert len(await deliveries.find(c)) == 1
+    await prune(database, KEPT, now + KEPT.deliveries + DAY)
+    async with database.reading() as c:
+        assert await deliveries.find(c) == []

@@ -222,3 +222,12 @@ async def test_an_address_that_postgres_cannot_hold_is_shown_and_kept(database: 
         await deliveries.add(c, "INC-1", [asked])
         [leased] = await _lease(c)
         assert leased.effect == asked
+
+
+async def test_an_attempt_that_was_not_begun_does_not_count(database: Database) -> None:
+    async with database.transaction() as c:
+        await deliveries.add(c, "INC-1", [page()])
+        for begun, attempts in ((False, 1), (False, 1), (True, 1), (False, 2), (False, 2)):
+            [found] = await _lease(c)
+            assert found.attempts == attempts
+            await deliveries.release(c, [(PAGE, attempts, begun)])

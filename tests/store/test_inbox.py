@@ -252,3 +252,14 @@ async def test_a_million_waiting_inputs_make_no_turn_slower(database: Database) 
     assert isinstance(waiting[0].input, NoteWritten)
     assert (len(waiting), streams[0].stream, len(streams)) == (500, "desk/api", 101)
     assert took_s < 1.0
+
+
+async def test_what_is_taken_at_once_is_bounded_in_bytes(database: Database) -> None:
+    notes = [NoteWritten("Ona", name * 1_500_000) for name in "abc"]
+    async with database.transaction() as c:
+        await inbox.append(c, [("desk/api", note) for note in notes])
+        for note in notes:
+            [waiting] = await inbox.take(c, "desk/api")
+            assert waiting.input == note
+            await inbox.finish(c, {}, [waiting.id])
+        assert await inbox.take(c, "desk/api") == []

@@ -87,6 +87,14 @@ async def test_what_an_older_process_needs_stays_until_it_is_gone(database: Data
     await _commit(database)
     await newer.look_at_tables()
     assert (await newer.facts()).steps_left
+
+    async def somebody_holds_a_table(*_: object, **__: object) -> tuple[str, ...]:
+        raise MigrationError("Another process holds a table.")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(migrate, "apply", somebody_holds_a_table)
+        await newer.look_at_tables()
+    await _commit(newer)
     async with database.transaction() as c:
         await c.execute("DELETE FROM processes WHERE id = $1", row["id"] if row else None)
     await newer.look_at_tables()
