@@ -14,7 +14,8 @@ from tocsin.base.source import Source
 from tocsin.core.effects import Message, SendNotice, SendPage, Topic
 from tocsin.core.inputs import DeliveryReported
 from tocsin.core.surroundings import Contact
-from tocsin.engine.courier import LANE_AT_ONCE_MAX, Courier
+from tocsin.engine.courier import Courier
+from tocsin.engine.gate import AT_ONCE_MAX
 from tocsin.engine.outbound import GuardedClient, SmtpServer
 from tocsin.integrations.outbound.email import EMAIL
 from tocsin.integrations.outbound.slack import SLACK
@@ -438,7 +439,7 @@ async def test_a_dead_channel_holds_up_no_other_however_much_waits_for_it(databa
     gate = Gate()
     await ask(database, Contact("webhook", "dead"), range(1, 400))
     async with a_running_courier(database, gate) as courier:
-        await gate.has_been_asked(LANE_AT_ONCE_MAX)
+        await gate.has_been_asked(AT_ONCE_MAX)
         await ask(database, Contact("webhook", "quick"), range(500, 700))
         courier.wake()
 
@@ -447,7 +448,7 @@ async def test_a_dead_channel_holds_up_no_other_however_much_waits_for_it(databa
             return all(found[f"INC-1/d{n}"] == "delivered" for n in range(500, 700))
 
         await until(quick_ones_arrived)
-        assert gate.at_once_max == LANE_AT_ONCE_MAX
+        assert gate.at_once_max == AT_ONCE_MAX
         gate.is_open.set()
 
         async def all_arrived():
@@ -461,7 +462,7 @@ async def test_a_courier_that_stops_hands_over_what_it_cannot_finish(database):
     gate = Gate()
     await ask(database, Contact("webhook", "dead"), range(1, 41))
     async with a_running_courier(database, gate):
-        await gate.has_been_asked(LANE_AT_ONCE_MAX)
+        await gate.has_been_asked(AT_ONCE_MAX)
     async with database.transaction() as c:
         found = await deliveries.lease(c, None, 10, free={}, free_elsewhere=100)
     assert len(found) == 40

@@ -27,6 +27,7 @@ from tocsin.base import faults
 from tocsin.core.effects import SendPage
 from tocsin.core.inputs import DeliveryReported
 from tocsin.engine.channels import Channels
+from tocsin.engine.gate import Gate
 from tocsin.engine.instruments import Instruments
 from tocsin.engine.turn import incident_stream
 from tocsin.integrations.wire import Delivered, Refused, Retry
@@ -56,8 +57,6 @@ RETRY_AFTER_S_MAX = 60.0
 # soon what another process left behind is found.
 POLL_S = 1.0
 LANE_IN_HAND_MAX = 200
-# What is sent and not settled yet is sent again after a crash: of a channel, not much more than this.
-LANE_AT_ONCE_MAX = 8
 IN_HAND_MAX = 4_000
 SETTLED_AT_ONCE_MAX = 500
 # How long what is in hand may take once we are told to stop; the rest goes to others.
@@ -71,13 +70,14 @@ IN_APP = "in_app"
 class _Held:
     """A delivery in hand. ``renewed_at`` is when its lease last began, by our own clock."""
 
-    __slots__ = ("delivery", "has_begun", "is_lost", "outcome", "renewed_at", "task")
+    __slots__ = ("delivery", "gate", "has_begun", "is_lost", "outcome", "renewed_at", "task")
 
     def __init__(self, delivery: Delivery) -> None:
         self.delivery = delivery
         self.renewed_at = monotonic()
         self.is_lost = False
         self.has_begun = False
+        self.gate: Gate | None = None
         self.outcome: Outcome | None = None
         self.task: asyncio.Task[None] | None = None
 
@@ -85,6 +85,12 @@ class _Held:
     def is_ours(self) -> bool:
         """Say whether its lease still holds. Waking up from a freeze, we have not been told yet."""
         return not self.is_lost and monotonic() - self.renewed_at < LEASE_S
+
+    def leave_gate(self) -> None:
+        """Let the next one of the lane begin, once."""
+        if self.gate is not None:
+            self.gate.leave()
+            self.gate = None
 
 
 class Courier:
@@ -120,9 +126,11 @@ class Courier:
         self._stirred = asyncio.Event()
         self._held: dict[str, _Held] = {}
         self._in_lane: Counter[str] = Counter()
-        self._gates: dict[str, asyncio.Semaphore] = {}
+        self._gates: dict[str, Gate] = {}
         # Channels of which there was more than we took.
         self._waiting: set[str] = set()
+        # The lanes of which more was waiting at the last look than there was room for.
+        self._crowded: set[str] = set()
         self._outcomes: deque[_Held] = deque()
 
     def on_report(self, woke: Callable[[tuple[str, ...]], None]) -> None:
@@ -165,17 +173,18 @@ class Courier:
         await self._release()
 
     async def deliver_due(self) -> int:
-        """Make one attempt at each delivery that is due now, settle them, and return how many.
-
-        Raises store.Unavailable; then what was taken is due again once its lease is over.
-        """
-        try:
-            async with asyncio.TaskGroup() as group:
-                found = await self._take(group)
-            while self._outcomes:
-                await self._settle_batch()
-        finally:
-            self._forget(list(self._held.values()))
+        """Make one attempt at each delivery that is due now, settle them, and return how many."""
+        settled = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            settling = group.create_task(self._settle_all(settled))
+            try:
+                async with asyncio.TaskGroup() as attempts:
+                    found = await self._take(attempts)
+            finally:
+                settled.set()
+                self._stirred.set()
+                await asyncio.wait((settling,))
+                self._forget(list(self._held.values()))
         return found
 
     async def renew(self, connection: Connection) -> None:
@@ -236,19 +245,24 @@ class Courier:
         self._waiting = {lane for lane, number in self._in_lane.items() if number >= most} | {
             lane for lane, number in taken.items() if number >= free.get(lane, most)
         }
+        self._crowded = set(self._waiting)
         return len(found)
 
     async def _attempt(self, held: _Held) -> None:
         """Make one attempt; its outcome is put where the next transaction finds it."""
         delivery = held.delivery
-        gate = self._gates.setdefault(delivery.lane, asyncio.Semaphore(LANE_AT_ONCE_MAX))
+        gate = self._gate_of(delivery.lane)
         try:
-            async with gate:
-                if not held.is_ours:
-                    self._forget([held])
-                    return
-                held.has_begun = True
-                held.outcome = await self._outcome(delivery)
+            await gate.enter()
+            held.gate = gate
+            if not held.is_ours:
+                self._forget([held])
+                return
+            held.has_begun, began = True, monotonic()
+            held.outcome = await self._outcome(delivery)
+            gate.answered(monotonic() - began)
+            if gate.is_crowded():
+                held.leave_gate()
         except asyncio.CancelledError:
             if held.is_lost:
                 self._forget([held])
@@ -257,6 +271,13 @@ class Courier:
         self._instruments.attempted(_kind(delivery), type(held.outcome).__name__.lower())
         self._outcomes.append(held)
         self._stirred.set()
+
+    def _gate_of(self, lane: str) -> Gate:
+        """Return the gate through which the next one of a lane goes when this one is settled."""
+        gate = self._gates.get(lane)
+        if gate is None:
+            gate = self._gates[lane] = Gate(lambda: lane in self._crowded)
+        return gate
 
     async def _outcome(self, delivery: Delivery) -> Outcome:
         effect = delivery.effect
@@ -291,6 +312,8 @@ class Courier:
             except Unavailable as error:
                 # They were sent, and while we live we know it: better to wait than to send again.
                 _log.warning("outcomes wait for the database", why=str(error))
+                for held in self._outcomes:
+                    held.leave_gate()
                 if settled.is_set():
                     return
                 await asyncio.sleep(_AGAIN_AFTER_S)
@@ -368,6 +391,7 @@ class Courier:
     def _forget(self, batch: Sequence[_Held]) -> None:
         """Have these in hand no longer; look for more where that made room."""
         for held in batch:
+            held.leave_gate()
             if self._held.get(held.delivery.id) is not held:
                 continue
             del self._held[held.delivery.id]
