@@ -123,7 +123,7 @@ def test_running_replicas_forget_what_a_restore_took_away(folder: Path) -> None:
 
 def test_views_are_rebuilt_beside_a_server_that_goes_on(folder: Path) -> None:
     with Sink(folder) as sink:
-        deploy(folder, sink)
+        deploy(folder, sink, {"P1": (3600,)})
         with Replica(folder) as one:
             send([one], [ALERT, OTHER], rate=50)
             wait_for(lambda: len(delivered(one)) == 2, 20, "two incidents that are quiet for now")

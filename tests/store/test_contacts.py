@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 
-from tocsin.store import contacts
+from tests.store import samples
+from tocsin.store import contacts, deliveries
 from tocsin.store.contacts import Noted
 from tocsin.store.database import Database
 
@@ -65,3 +67,15 @@ async def test_one_transaction_does_not_wait_for_another_that_notes_the_same(
     known = await _known(database)
     assert known[ONA].detail == "it is slow to commit"
     assert set(known) == {ONA, "slack:U2"}
+
+
+async def test_a_contact_gets_five_test_messages_in_ten_minutes(database: Database) -> None:
+    async with database.transaction() as c:
+        for number in range(5):
+            assert await contacts.on_trial(c) == set()
+            await deliveries.add(c, "", [replace(samples.notice(), delivery=f"test/{number}")])
+            assert await contacts.on_trial(c) == {str(samples.notice().contact)}
+            await c.execute("UPDATE deliveries SET state = 'delivered'")
+        assert await contacts.on_trial(c) == {str(samples.notice().contact)}
+        await c.execute("UPDATE deliveries SET created_at = now() - interval '11 min'")
+        assert await contacts.on_trial(c) == set()

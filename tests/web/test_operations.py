@@ -72,7 +72,7 @@ async def test_a_test_is_a_delivery_of_no_incident_that_says_it_is_a_test(people
     assert found.json()["tests"] == [test]
     # Not twice at once: whoever waits for the first need not bother the person again.
     refused = await asked(peopled, "webhook:pager", 409)
-    assert "within the last minute" in refused["error"]["message"]
+    assert "on its way already" in refused["error"]["message"]
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ async def trials(c: Connection, ids: Sequence[str]) -> list[Trial]:
 
 
 async def on_trial(c: Connection) -> set[str]:
-    """Return the contacts that need no test message now: one is on its way, or was lately.
+    """Return the contacts that get no test message now: one is on its way, or five were lately.
 
     Needs a transaction; until its end nobody else is told.
     """

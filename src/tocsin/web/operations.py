@@ -99,7 +99,8 @@ async def post_contact_test(request: Request) -> Response:
         if not free:
             raise Problem(
                 409,
-                f"A test message to {chosen[0].contact} was asked for within the last minute.",
+                f"A test message to {chosen[0].contact} is on its way already, or five were sent"
+                " within ten minutes.",
                 "Wait for its outcome.",
             )
         sends = [
