@@ -132,10 +132,21 @@ class World:
         return desk.incident if desk is not None else None
 
     @property
-    def next_due_at(self) -> datetime | None:
-        """Return when something happens next by itself, or None."""
+    def due_at(self) -> datetime | None:
+        """Return an instant before which nothing happens by itself, or None if nothing will."""
+        return self._due[0][0] if self._due else None
+
+    @property
+    def next_rung_at(self) -> datetime | None:
+        """Return when an incident goes on by itself, pages that repeat aside; None if none will."""
         return min(
-            (due for timers in self._timers.values() for due in timers.values()), default=None
+            (
+                due_at
+                for timers in self._timers.values()
+                for name, due_at in timers.items()
+                if not name.startswith("repeat/")
+            ),
+            default=None,
         )
 
     # -- What happens ------------------------------------------------------------------------------
