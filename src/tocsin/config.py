@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FILE_NAME = "tocsin.toml"
+TEST_SUFFIX = ".test.md"
+"""Documents whose names end so test a runbook, and are no part of it."""
 HEARTBEAT_EVERY_MIN = timedelta(seconds=10)
 RETENTION_MIN = {"answers": (timedelta(minutes=1), "1m"), "": (timedelta(days=1), "1d")}
 TlsMode = Literal["none", "starttls", "tls"]
@@ -105,11 +107,13 @@ def database_direct_url() -> str:
 def read_runbook(runbook: Path) -> dict[str, str]:
     """Return the Markdown documents of a runbook, a file or a folder, by path, in order of name.
 
-    Raises Unreadable naming the file.
+    In a folder those that end in ``.test.md`` are tests, and no part of the runbook. Raises Unreadable naming the file.
     """
     if not runbook.exists():
         raise Unreadable(f"{runbook}: there is no such file or folder.")
-    files = sorted(runbook.rglob("*.md")) if runbook.is_dir() else [runbook]
+    files = [runbook]
+    if runbook.is_dir():
+        files = sorted(f for f in runbook.rglob("*.md") if not f.name.endswith(TEST_SUFFIX))
     if not files:
         raise Unreadable(f"{runbook}: this folder holds no Markdown document (*.md).")
     documents = {}
