@@ -38,6 +38,7 @@ from tocsin.runbook.scenarios import (
     read_scenarios,
 )
 from tocsin.runbook.severity import Severities, read_severities
+from tocsin.runbook.trials import without_trials
 
 
 class Compiled(msgspec.Struct, frozen=True):
@@ -77,8 +78,10 @@ class _Reading:
     """One document on its way."""
 
     def __init__(self, document: Document) -> None:
-        self.document = document
+        self.document, self._trials = without_trials(document)
         self.notes = Notes(document)
+        for trial in self._trials:
+            self.notes.mark_block(trial, LineStatus.AUTOMATED, "test of this runbook")
         self.severities = Severities()
         self.in_force = True
         self.escalations: tuple[EscalationRule, ...] = ()
@@ -189,16 +192,16 @@ class _Reading:
         )
 
     def _fences(self) -> None:
-        for section in self.document.root.walk():
-            for block in section.blocks:
-                if isinstance(block, Fence) and not block.closed:
-                    self.notes.find(
-                        "T151",
-                        block.line,
-                        1,
-                        "This code block is never closed; all that follows counts as code.",
-                        "Close it with the same marks that open it.",
-                    )
+        inside = [block for section in self.document.root.walk() for block in section.blocks]
+        for block in (*inside, *self._trials):
+            if isinstance(block, Fence) and not block.closed:
+                self.notes.find(
+                    "T151",
+                    block.line,
+                    1,
+                    "This code block is never closed; all that follows counts as code.",
+                    "Close it with the same marks that open it.",
+                )
 
 
 def _main(readings: Sequence[_Reading]) -> _Reading | None:
