@@ -52,7 +52,7 @@ _TICK_GAP = 64
 _REPEATS_DRAWN_MAX = 400
 
 _STYLE = """\
-.chart{margin-top:8px}.chart svg{min-width:720px;width:100%;height:auto}
+.chart{margin-top:8px}.chart .scroll svg{min-width:720px;width:100%;height:auto}
 .chart .page{fill:var(--ink)}.chart .notice{fill:var(--bg);stroke:var(--ink);stroke-width:2}
 .chart .told{fill:var(--ink3)}.chart .again{stroke:var(--ink);stroke-width:2}
 .chart .left{fill:var(--bg);stroke:var(--ink2);stroke-width:1.6;stroke-dasharray:3 2.4}
@@ -62,7 +62,11 @@ _STYLE = """\
 .key li{display:flex;align-items:center;gap:7px}.key svg{flex:none}
 .moments td:first-child,.moments td:nth-child(2){white-space:nowrap;color:var(--ink3)}
 .moments .state td:nth-child(3){font-weight:600}.moments .nobody td:nth-child(3){color:var(--p0-text)}
-.moments q{color:var(--ink2)}.verdict{display:flex;align-items:center;gap:14px;margin-bottom:16px}
+.moments q{color:var(--ink2)}@media (max-width:640px){.moments thead{position:absolute;clip-path:inset(50%)}
+.moments tr{display:grid;grid-template-columns:84px 1fr;padding-block:8px;
+border-top:1px solid var(--rule)}.moments td{border:0;padding:0 8px 0 0}
+.moments td:nth-child(n+3){grid-column:1/-1}}
+.verdict{display:flex;align-items:center;gap:14px;margin-bottom:16px}
 """
 
 
