@@ -79,6 +79,7 @@ class Communication(msgspec.Struct, frozen=True):
     ``target`` is what the document names ("#incidents", "team", "users") or None.
     ``severity`` lists the levels that count, all levels where the document does not filter;
     it is empty where the filter names an undeclared level, so that the rule never fires by guess.
+    ``approval`` says that a person must agree before anything is sent.
     """
 
     channel: str
@@ -88,6 +89,7 @@ class Communication(msgspec.Struct, frozen=True):
     cadence_s: int | None = None
     external: bool = False
     unknown_filter: str | None = None
+    approval: bool = False
 
 
 class ChecklistItem(msgspec.Struct, frozen=True):
@@ -157,13 +159,19 @@ class Symptom(msgspec.Struct, frozen=True):
 
 
 class Play(msgspec.Struct, frozen=True):
-    """One scenario. ``severity`` is the level its heading or text names, if any."""
+    """One scenario. ``severity`` is the level its heading or text names, if any.
+
+    ``alert`` holds the names of the alerts that it explains, as written. ``anchor`` is that of its
+    heading, as Markdown renderers make it, and "" for a play that is a whole document.
+    """
 
     name: str
     source: Source
     symptoms: tuple[Symptom, ...] = ()
     steps: tuple[Step, ...] = ()
     severity: str | None = None
+    alert: tuple[str, ...] = ()
+    anchor: str = ""
 
 
 class PostmortemPrompt(msgspec.Struct, frozen=True):
