@@ -158,21 +158,21 @@ KINDS: dict[str, tuple[Callable[[Case], Facts], Callable[[Case], Facts]]] = {
 }
 
 
-def main() -> None:
-    """Print the score of each kind, and what differs."""
-    for kind in sys.argv[1:] or KINDS:
-        total = score(kind)
-        for case, wanted, got in total.differing:
-            print(f"{kind}: {case.title}{' (near-miss)' if case.near_miss else ''}")
-            for fact in sorted(wanted - got):
-                print("    missed  ", " | ".join(fact))
-            for fact in sorted(got - wanted):
-                print("    invented", " | ".join(fact))
-        print(
-            f"{kind}: {total.cases} cases and {total.near_misses} near-misses, precision"
-            f" {total.precision:.3f}, recall {total.recall:.3f}, {total.invented} invented"
-        )
+def report(kind: str) -> list[str]:
+    """Return what differs case by case, and last the score in a line."""
+    total = score(kind)
+    lines: list[str] = []
+    for case, wanted, got in total.differing:
+        lines.append(f"{kind}: {case.title}{' (near-miss)' if case.near_miss else ''}")
+        lines.extend(f"    missed   {' | '.join(fact)}" for fact in sorted(wanted - got))
+        lines.extend(f"    invented {' | '.join(fact)}" for fact in sorted(got - wanted))
+    lines.append(
+        f"{kind}: {total.cases} cases and {total.near_misses} near-misses, precision"
+        f" {total.precision:.3f}, recall {total.recall:.3f}, {total.invented} invented"
+    )
+    return lines
 
 
 if __name__ == "__main__":
-    main()
+    for asked in sys.argv[1:] or KINDS:
+        sys.stdout.writelines(f"{line}\n" for line in report(asked))
