@@ -576,17 +576,23 @@ class _Turn:
         """Tell every channel that the runbook names for this severity, or that was told before."""
         told = {(t.channel, t.target, t.source.line) for t in self.state.told}
         ends = because in (Because.STABLE, Because.PERSON)
-        for rule in self.policy.communications:
+        # Two lines can name one channel; who was told by either of them is told once.
+        done: set[tuple[str, str]] = set()
+        rules = self.policy.communications
+        for rule in sorted(
+            rules, key=lambda r: (r.channel, r.target or "", r.source.line) not in told
+        ):
             key = (rule.channel, rule.target or "", rule.source.line)
             wanted = key in told if ends else self.state.severity in rule.severity or key in told
-            if wanted:
+            if wanted and key[:2] not in done:
+                done.add(key[:2])
                 reason = (
                     Because.OPENED if because is Because.REGRADED and key not in told else because
                 )
                 self._tell_one(rule, reason)
 
     def _tell_one(self, rule: Communication, because: Because) -> None:
-        contacts = self._contacts(rule)
+        contacts = () if rule.approval else self._contacts(rule)
         if not contacts:
             self.emit(ev.NoticeLeftToPerson(rule.channel, rule.target or "", because, rule.source))
             return

@@ -10,35 +10,18 @@ import msgspec
 from tocsin.base.source import Source
 from tocsin.core.policy import (
     ChecklistItem,
-    Communication,
-    EscalationRule,
     Finding,
     LedgerEntry,
     Level,
-    LineStatus,
-    Play,
     Policy,
-    Postmortem,
     Severity,
 )
-from tocsin.runbook.communication import read_communications
-from tocsin.runbook.document import Document, Fence, Section, read_document
-from tocsin.runbook.escalation import read_escalation
+from tocsin.runbook.document import read_document
 from tocsin.runbook.findings import CATALOGUE
-from tocsin.runbook.headings import Meaning, is_alert_document, meaning_of
-from tocsin.runbook.ladder import Ladder, settle
+from tocsin.runbook.headings import Meaning, meaning_of
 from tocsin.runbook.levels import Scheme, mentioned_levels, scheme_of
-from tocsin.runbook.notes import Notes
-from tocsin.runbook.postmortem import read_postmortem
-from tocsin.runbook.process import Process, read_process, read_stage
-from tocsin.runbook.scenarios import (
-    is_scenario,
-    read_alert_document,
-    read_scenario,
-    read_scenarios,
-)
+from tocsin.runbook.reading import Reading
 from tocsin.runbook.severity import Severities, read_severities
-from tocsin.runbook.trials import without_trials
 
 
 class Compiled(msgspec.Struct, frozen=True):
@@ -57,7 +40,7 @@ class Compiled(msgspec.Struct, frozen=True):
 
 def compile_runbook(documents: Mapping[str, str]) -> Compiled:
     """Compile Markdown texts, given by their paths. Any text compiles; nothing is raised."""
-    readings = [_Reading(read_document(file, documents[file])) for file in sorted(documents)]
+    readings = [Reading(read_document(file, documents[file])) for file in sorted(documents)]
     for reading in readings:
         reading.severities = read_severities(reading.document, reading.notes)
     main = _main(readings)
@@ -74,140 +57,10 @@ def compile_runbook(documents: Mapping[str, str]) -> Compiled:
     return Compiled(policy, tuple(_without_repeats(findings)), ledger, dict(documents))
 
 
-class _Reading:
-    """One document on its way."""
-
-    def __init__(self, document: Document) -> None:
-        self.document, self._trials = without_trials(document)
-        self.notes = Notes(document)
-        for trial in self._trials:
-            self.notes.mark_block(trial, LineStatus.AUTOMATED, "test of this runbook")
-        self.severities = Severities()
-        self.in_force = True
-        self.escalations: tuple[EscalationRule, ...] = ()
-        self.communications: list[Communication] = []
-        self.plays: list[Play] = []
-        self.process = Process()
-        self.postmortem: Postmortem | None = None
-        self._ladder = Ladder()
-        self._scheme = Scheme()
-
-    @property
-    def is_alert(self) -> bool:
-        return is_alert_document(self.document)
-
-    def read(self, scheme: Scheme) -> None:
-        self._scheme = scheme
-        if self.severities.levels and self.severities.scheme != scheme:
-            self._step_back(scheme)
-        if self.is_alert:
-            play = read_alert_document(self.document, scheme, self.notes)
-            if play is not None:
-                self.plays.append(play)
-        else:
-            for section in self.document.top_sections:
-                self._visit(section)
-        if self.in_force:
-            self.escalations = settle(self._ladder, scheme, self.notes)
-        self._fences()
-
-    def _visit(self, section: Section) -> None:
-        meaning = meaning_of(section.title.plain)
-        if section is self.severities.section:
-            self._below_severity(section)
-        elif meaning is Meaning.ESCALATION and self.in_force:
-            read_escalation(section, self._scheme, self._ladder, self.notes)
-        elif meaning is Meaning.COMMUNICATION and self.in_force:
-            self._communication(section)
-        elif meaning is Meaning.POSTMORTEM:
-            self._postmortem(section)
-        elif meaning is Meaning.SCENARIOS:
-            self.plays.extend(read_scenarios(section, self._scheme, self.notes))
-        elif meaning is Meaning.PROCESS:
-            self._process(section)
-        elif is_scenario(section):
-            play = read_scenario(section, self._scheme, self.notes)
-            if play is not None:
-                self.plays.append(play)
-        else:
-            for inner in section.sections:
-                self._visit(inner)
-
-    def _communication(self, section: Section) -> None:
-        """Read who is told; an escalation that stands below it is still one."""
-        inner = section.sections
-        climbs = [s for s in inner if meaning_of(s.title.plain) is Meaning.ESCALATION]
-        told = msgspec.structs.replace(section, sections=tuple(s for s in inner if s not in climbs))
-        self.communications.extend(read_communications(told, self._scheme, self.notes))
-        for below in climbs:
-            read_escalation(below, self._scheme, self._ladder, self.notes)
-
-    def _below_severity(self, section: Section) -> None:
-        for inner in section.sections:
-            if meaning_of(inner.title.plain) not in (None, Meaning.SEVERITY):
-                self._visit(inner)
-
-    def _postmortem(self, section: Section) -> None:
-        found = read_postmortem(section, self.notes)
-        if found is None:
-            return
-        if self.postmortem is None:
-            self.postmortem = found
-            return
-        # Template and action items may stand in two sections; the first template wins.
-        self.postmortem = Postmortem(
-            self.postmortem.sections or found.sections,
-            self.postmortem.action_items or found.action_items,
-            self.postmortem.source,
-        )
-
-    def _process(self, section: Section) -> None:
-        own = msgspec.structs.replace(section, sections=())
-        read_process(own, self.process, self.notes)
-        for inner in section.sections:
-            meaning = meaning_of(inner.title.plain)
-            if inner is self.severities.section or meaning is Meaning.SEVERITY:
-                continue
-            if meaning in (Meaning.ESCALATION, Meaning.SCENARIOS):
-                self._visit(inner)
-            else:
-                read_stage(inner, self.process, self.notes)
-
-    def _step_back(self, scheme: Scheme) -> None:
-        """Let another document's scheme decide; this one's rules would be read wrongly by it."""
-        if self.severities.scheme.words == scheme.words:
-            return
-        self.in_force = False
-        for level in self.severities.levels:
-            for line in (level.source.line, *(c.source.line for c in level.criteria)):
-                rule = "level of a scheme that is not in force"
-                self.notes.mark(line, LineStatus.UNSUPPORTED, rule, again=True)
-        self.notes.find(
-            "T103",
-            self.severities.levels[0].source.line,
-            1,
-            f"{', '.join(self.severities.scheme.words)} is another scheme than"
-            f" {', '.join(scheme.words)}, which is in force.",
-            "Declare severity levels in one document only.",
-        )
-
-    def _fences(self) -> None:
-        inside = [block for section in self.document.root.walk() for block in section.blocks]
-        for block in (*inside, *self._trials):
-            if isinstance(block, Fence) and not block.closed:
-                self.notes.find(
-                    "T151",
-                    block.line,
-                    1,
-                    "This code block is never closed; all that follows counts as code.",
-                    "Close it with the same marks that open it.",
-                )
-
-
-def _main(readings: Sequence[_Reading]) -> _Reading | None:
+def _main(readings: Sequence[Reading]) -> Reading | None:
     """Return the process document: of those that declare levels, the one that decides most."""
 
-    def weight(reading: _Reading) -> int:
+    def weight(reading: Reading) -> int:
         about = {meaning_of(s.title.plain) for s in reading.document.root.walk() if s.level}
         return len(about - {None})
 
@@ -216,7 +69,7 @@ def _main(readings: Sequence[_Reading]) -> _Reading | None:
     return max(declaring or others, key=weight, default=None)
 
 
-def _scheme(main: _Reading | None, readings: Sequence[_Reading]) -> Scheme:
+def _scheme(main: Reading | None, readings: Sequence[Reading]) -> Scheme:
     if main is not None and main.severities.levels:
         return main.severities.scheme
     for reading in readings:
@@ -226,7 +79,7 @@ def _scheme(main: _Reading | None, readings: Sequence[_Reading]) -> Scheme:
     return Scheme()
 
 
-def _mentioned(reading: _Reading) -> Scheme | None:
+def _mentioned(reading: Reading) -> Scheme | None:
     """Take levels from escalation sections that use them without declaring them anywhere."""
     for section in reading.document.root.walk():
         if not section.level or meaning_of(section.title.plain) is not Meaning.ESCALATION:
@@ -256,8 +109,8 @@ def _mentioned(reading: _Reading) -> Scheme | None:
 
 def _policy(
     documents: Mapping[str, str],
-    readings: Sequence[_Reading],
-    main: _Reading | None,
+    readings: Sequence[Reading],
+    main: Reading | None,
     scheme: Scheme,
 ) -> Policy:
     levels = next((r.severities.levels for r in readings if r.severities.scheme == scheme), ())
@@ -287,7 +140,7 @@ def _revision(documents: Mapping[str, str]) -> str:
     return digest.hexdigest()
 
 
-def _whole_findings(policy: Policy, readings: Sequence[_Reading]) -> list[Finding]:
+def _whole_findings(policy: Policy, readings: Sequence[Reading]) -> list[Finding]:
     """Report what is wrong with the runbook as a whole, at the top of its first document."""
     file = readings[0].document.file if readings else ""
     top = Source(file, 1)

@@ -54,10 +54,14 @@ CATALOGUE: dict[str, tuple[Level, str]] = {
     "T146": (Level.WARNING, "The settings name a severity level that is not declared."),
     "T150": (Level.ERROR, "A document cannot be read as a runbook."),
     "T151": (Level.WARNING, "A code block is never closed."),
+    "T152": (Level.WARNING, "A table is written in HTML, which is not read."),
+    "T153": (Level.ERROR, "An annotation for Tocsin was not understood."),
     "T159": (Level.ERROR, "The runbook cannot be read."),
     "T160": (Level.INFO, "There is no post-mortem template."),
     "T161": (Level.WARNING, "A scenario has no steps."),
+    "T162": (Level.WARNING, "A link leads nowhere."),
     "T163": (Level.INFO, "A command stands outside a scenario."),
+    "T164": (Level.INFO, "An escalation holds for one scenario only."),
 }
 
 

@@ -98,6 +98,7 @@ def _communication(rule: Communication) -> Json:
         "severity": list(rule.severity),
         "cadence_s": rule.cadence_s,
         "external": rule.external,
+        "approval": rule.approval,
         "unknown_filter": rule.unknown_filter,
         **_place(rule.source),
     }
@@ -107,6 +108,7 @@ def _play(play: Play) -> Json:
     return {
         "name": play.name,
         "severity": play.severity,
+        "alerts": list(play.alert),
         "symptoms": [_text(symptom) for symptom in play.symptoms],
         "steps": [_step(step) for step in play.steps],
         **_place(play.source),
