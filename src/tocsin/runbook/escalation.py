@@ -26,14 +26,10 @@ from tocsin.runbook.notes import Notes
 from tocsin.runbook.phrases import (
     ABOUT_PATH,
     ARROWS,
-    BLANK,
     BREACH,
     FIRST,
     IMMEDIATE,
     METRIC,
-    ROLE_WORD,
-    TARGET,
-    VERB,
     clauses_of,
     clear,
     clock_of,
@@ -43,11 +39,10 @@ from tocsin.runbook.phrases import (
     is_plain_order,
     listed,
     moments_of,
-    roles_in,
     say,
     short,
-    targets_in,
 )
+from tocsin.runbook.roles import BLANK, ROLE_WORD, TARGET, VERB, roles_in, targets_in
 
 _THE_REST = re.compile(r"\b(?:others?|(?:the|all) rest|everything else|remaining)\b", re.IGNORECASE)
 _JOINS = re.compile(r"^\s*(?:,|\+|&|/|\band\b|\bor\b)")

@@ -1,4 +1,4 @@
-"""The words of an escalation: times, clocks, roles, events, and whom a sentence names.
+"""The words of an escalation: times, clocks, measurements, events.
 
 Nothing here knows of documents or lines; every function reads one piece of running text.
 """
@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from tocsin.base.durations import find_duration, say_duration
 from tocsin.core.policy import Clock, Condition
+from tocsin.runbook.roles import TARGET, VERB, is_role, may_be_somebody, roles_in
 
 IMMEDIATE = re.compile(
     r"\bimmediate(?:ly)?\b|\bat once\b|\b(?:right|straight) ?away\b|\binstant(?:ly)?\b"
@@ -51,66 +52,7 @@ FIRST = re.compile(
     r"\binitial\b|\bfirst\b|\bprimary\b|\btriage|every incident|all incidents|any incident",
     re.IGNORECASE,
 )
-ROLE_WORD = re.compile(
-    r"engineer|\bleads?\b|leader|manager|director|officer|\bc[a-z]o\b|\bciso\b|\bdeputy\b|\bdeputies\b|\bvp\b|\bhead\b|on[- ]?call"
-    r"|primary|secondary|backup|commander|\bteams?\b|support|\bsre\b|\bdbas?\b|legal|security"
-    r"|vendor|owner|coordinator|chief|admin|\bops\b|devops|executive|founder|responder|^@|\bl\d\b"
-    r"|\btier \d|architect|president|developer|duty|shift|leadership|counsel|infosec|stand-?in|substitute|^#",
-    re.IGNORECASE,
-)
-BLANK = re.compile(
-    r"^\W*(?:tbd|tba|todo|n/?a|xxx+|name|contact info)?\W*$|^\[.*\]$|^<.*>$", re.IGNORECASE
-)
-VERB = re.compile(
-    r"(?<![\w-])(?:escalat\w+|pages?|paged|notify|notifies|notified|calls?|contacts?|informs?|alerts?"
-    r"|involves?|wakes?|loops? in|brings? in|engages?|reach(?:es)?)\b",
-    re.IGNORECASE,
-)
-_ENDS_A_ROLE = (
-    r"if|after|when|whenever|within|immediate(?:ly)?|for|unless|until|once|at once|in \d+|in an?"
-    r"|in (?:half|two|three|five|ten|fifteen|twenty|thirty)|in case|as soon|by phone|via|straight"
-    r"|right away|now|without|directly|asap|instantly|promptly|urgently|before|should|while|\d+"
-    r"|is|are|has|have|must|will|who|which|at the (?:start|beginning)|from the start"
-)
-TARGET = re.compile(
-    r"(?<![\w-])(?:escalat\w+|page|notify|call|contact|inform|alert|involve|wake|loop in|bring in|engage|reach)"
-    r"s?\s+(?:(?:it|this|the|these|an?|all|any)\s+)?(?:incidents?\s+|issues?\s+|problems?\s+)?"
-    r"(?:(?:immediately|directly|straight|right away|at once|now)\s+)?(?:up\s+)?(?:to\s+)?"
-    r"(?:the\s+|your\s+|an?\s+|our\s+)?"
-    r"(?!if\b|immediate|after\b|when|within\b|at\b|in\b|as\b|and\b|by\b|unless\b|until\b|once\b|to\b"
-    r"|up\b|for\b|every\s|straight|right|now\b|without\b|directly\b|asap\b|instant|promptly\b|urgently\b"
-    r"|or\b|should\b|before\b|during\b|only\b|on\b(?![- ]call)|is\b|are\b|from\b|then\b"
-    r"|(?:the )?(?:next|following) (?:\w+ )?(?:day|morning|week|monday)|tomorrow|tonight|today|later\b|overnight)"
-    r"(?P<who>[@#A-Za-z][\w@#/&+' ,.-]*?)"
-    rf"(?=\s*(?:$|[;:.(](?!\w)|\(|,?\s(?:{_ENDS_A_ROLE})\b))",
-    re.IGNORECASE,
-)
-_SUBJECT = re.compile(
-    r"(?:^|[,;:]\s*|\bthen\s+)(?:the\s+)?(?P<who>[\w@#/&+' -]{2,50}?)\s+(?:\(.*?\)\s*)?"
-    r"(?:(?:is|are|gets?|(?:must|should|will|shall|has to|have to)(?:\s+be)?)\s+)?"
-    r"(?:acknowledges?|responds?|paged|alerted|notified|called|engaged|joins?|takes over|informed|woken)\b",
-    re.IGNORECASE,
-)
-_ARROW_TARGET = re.compile(r"(?:\u2192|->|=>)\s*(?P<who>[^\u2192]+?)\s*$")
-_BEFORE_TIME = re.compile(
-    r"^\W*(?:(?:and|then|or|to|also)\s+)*(?:the\s+|your\s+|our\s+)?(?P<who>[@#A-Za-z][\w@#/&+', -]*?)"
-    rf"\s*(?:[,:(\u2013\u2014]|\s-)?\s*(?:$|(?<=[\s(,:-])(?:{_ENDS_A_ROLE})\b)",
-    re.IGNORECASE,
-)
-_AFTER_TIME = re.compile(
-    r"(?:[,:(\u2013\u2014]|\s-\s|\bto\b|\bthen\b)\s*(?:to\s+)?(?:the\s+)?(?P<who>[@#A-Za-z][\w@#/&+' -]*?)\s*\W*$",
-    re.IGNORECASE,
-)
-_NOBODY_NAMED = re.compile(
-    r"^(?:.*\b(?:incidents?|issues?|outages?)|(?:p|sev-?|severity |priority |s)\d\S*|it|this|issues?|problems?|tickets?|cases?|outages?|everyone|everybody|anyone|somebody"
-    r"|someone|all|them|further|again|up|higher|upwards?|(?:the )?next (?:level|tier|rung|step|person|in line)\w*"
-    r"|(?:one|a) (?:level|rung|step)(?: up)?|(?:the )?(?:whole |entire |full )?(?:path|ladder|chain))$",
-    re.IGNORECASE,
-)
 ARROWS = re.compile(r"\s*(?:\u2192|->|=>|\u2193)\s*")
-_BETWEEN_ROLES = re.compile(
-    r"\s*(?:,\s*(?:and|or)\b|,|;|\+|&|\band/or\b|\band\b|\bor\b|/(?=\s*[A-Z@]))\s*"
-)
 _RANGE_LOW = re.compile(r"(\d+)\s*(?:-|\u2013|to)\s*\d+\s*(?=[a-z])", re.IGNORECASE)
 _BETWEEN = re.compile(r"\bbetween\s+(\d+)\s+and\s+\d+\s*(?=[a-z])", re.IGNORECASE)
 _QUARTER = re.compile(r"\b(three\s+)?(?:an?\s+)?quarters?\s+(?:of\s+)?an?\s+hour\b", re.IGNORECASE)
@@ -230,21 +172,10 @@ def is_plain_order(words: str) -> bool:
     rest = words.strip(" .!:")
     found = TARGET.search(rest)
     if found is not None and found.start() == 0:
-        return found.end() == len(rest) and _may_be_somebody(found[0], found["who"])
+        return found.end() == len(rest) and may_be_somebody(found[0], found["who"])
     if VERB.fullmatch(rest):
         return True
-    return bool(rest) and all(_is_role(piece) for piece in roles_in(rest))
-
-
-def _is_role(words: str) -> bool:
-    return (
-        len(words.split()) <= 4
-        and ROLE_WORD.search(words) is not None
-        and VERB.search(words) is None
-        and not re.search(
-            r"\b(?:if|when|unless|after|until|not|no|next|during|by)\b", words, re.IGNORECASE
-        )
-    )
+    return bool(rest) and all(is_role(piece) for piece in roles_in(rest))
 
 
 def clock_of(words: str, after_s: int) -> Clock:
@@ -263,65 +194,6 @@ def condition_of(words: str) -> Condition | None:
     if DATA_LOSS.search(words):
         return Condition.DATA_LOSS
     return None
-
-
-def targets_in(words: str) -> tuple[str, ...]:
-    """Return whom a sentence reaches, in its own words; nobody when it names nobody."""
-    found = _ARROW_TARGET.search(words) or TARGET.search(words)
-    if found is not None:
-        who = found["who"]
-        # "Escalate P1 to the team lead": the level stands between.
-        who = re.split(r"\bto\s+(?:the\s+)?", who)[-1] if re.search(r"\d.*\bto\s", who) else who
-        return roles_in(who) if _may_be_somebody(found[0], who) else ()
-    for subject in _SUBJECT.finditer(words):
-        if ROLE_WORD.search(subject["who"]) and not re.match(
-            r"(?:if|when)\b", subject["who"], re.I
-        ):
-            return roles_in(re.sub(r"^\d+\s*\w+\s+(?=\w)", "", subject["who"]))
-    for pattern in (_BEFORE_TIME, _AFTER_TIME):
-        found = pattern.search(words)
-        if found is not None and all(_is_role(role) for role in roles_in(found["who"])):
-            return roles_in(found["who"])
-    return ()
-
-
-def _may_be_somebody(order: str, who: str) -> bool:
-    """Say whether "escalate who" means a person: without a "to" it takes a role or a name."""
-    if not order.casefold().startswith("escalat") or re.search(r"\bto\s", order):
-        return True
-    return ROLE_WORD.search(who) is not None or not who[:1].islower()
-
-
-def roles_in(words: str) -> tuple[str, ...]:
-    """Return the roles that a list of roles names, without articles.
-
-    "CTO and Legal" are two, "Trust and Safety Team" is one.
-    """
-    pieces: list[str] = []
-    start = 0
-    for cut in _BETWEEN_ROLES.finditer(words):
-        before, after = words[start : cut.start()].strip(), words[cut.end() :].strip()
-        if cut[0].strip() in ("and", "&") and _belong_together(before, after):
-            continue
-        pieces.append(before)
-        start = cut.end()
-    pieces.append(words[start:])
-    cleaned = (_bare(piece) for piece in pieces)
-    return tuple(piece for piece in cleaned if piece and not _NOBODY_NAMED.match(piece))
-
-
-def _bare(role: str) -> str:
-    role = re.sub(r"^(?:both\s+)?(?:the|an?|your|our|either|also)\s+", "", role.strip(), flags=re.I)
-    role = re.sub(r"'s (?:phone|mobile|cell|number|pager|line)$", "", role, flags=re.IGNORECASE)
-    return role.strip(" .")
-
-
-def _belong_together(before: str, after: str) -> bool:
-    """Say whether an "and" joins two words of one role: "Head of Trust and Safety"."""
-    following = _BETWEEN_ROLES.split(after)[0]
-    if re.search(r"\bof\b", before) and not ROLE_WORD.search(following):
-        return True
-    return not ROLE_WORD.search(before) and len(following.split()) > 1
 
 
 def listed(words: Sequence[str]) -> str:
