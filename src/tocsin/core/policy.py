@@ -142,13 +142,21 @@ class StepKind(StrEnum):
 
 
 class Step(msgspec.Struct, frozen=True):
-    """One step of a play. ``condition`` holds words such as "if needed" that a person judges."""
+    """One step of a play. ``condition`` holds words such as "if needed" that a person judges.
+
+    ``query`` proves the step, in the language of the metrics; ``approval`` is the role that must
+    agree, or None for whoever leads; ``undo`` is the command that takes the step back.
+    """
 
     text: str
     kind: StepKind
     source: Source
     commands: tuple[Command, ...] = ()
     condition: str | None = None
+    query: str | None = None
+    approval: str | None = None
+    undo: str | None = None
+    verification: bool = False
 
 
 class Symptom(msgspec.Struct, frozen=True):
