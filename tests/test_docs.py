@@ -305,6 +305,8 @@ def _rules(policy: Policy) -> Iterator[tuple[int, str]]:
 def _plays(policy: Policy, above: int) -> Iterator[tuple[int, str]]:
     for play in policy.plays:
         yield play.source.line, f"play {play.name}{f', {play.severity}' if play.severity else ''}"
+        if play.alert:
+            yield play.source.line, f"explains {', '.join(play.alert)}"
         for symptom in play.symptoms:
             yield symptom.source.line, f"symptom “{symptom.text}”"
         for step in play.steps:
@@ -314,6 +316,9 @@ def _plays(policy: Policy, above: int) -> Iterator[tuple[int, str]]:
                 at = command.source.line
                 place = "" if at == step.source.line else f", L{at - above}"
                 yield step.source.line, f"{command.kind}{place}: {words}"
+            for key in ("approval", "query", "undo"):
+                if said := getattr(step, key):
+                    yield step.source.line, f"{key}: {said}"
 
 
 def _others(policy: Policy) -> Iterator[tuple[int, str]]:

@@ -14,9 +14,12 @@ import msgspec
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from tocsin.runbook.wrappers import unwrapped
+
 _NEWLINE = re.compile(r"\r\n?|\n")
 _CHECKBOX = re.compile(r"^\[[ xX]\]\s+")
 _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
+_TITLE = re.compile(r"^title\s*[:=]\s*(?P<title>.*)$", re.IGNORECASE)
 _COLON_LEAD = re.compile(r"^([^:\n]{1,60}?)\s*:(?:\s+|$)")
 _AFTER_LEAD = re.compile(r"^\s*(?:[:\u2013\u2014]|-{1,2}(?=\s)|->|\u2192)?\s*")
 
@@ -64,11 +67,12 @@ class Inline(msgspec.Struct, frozen=True):
 
 
 class Paragraph(msgspec.Struct, frozen=True):
-    """A paragraph, of one line or several."""
+    """A paragraph, of one line or several. ``quoted`` is one in a quotation or an admonition."""
 
     text: Inline
     line: int
     end: int
+    quoted: bool = False
 
 
 class Fence(msgspec.Struct, frozen=True):
@@ -198,7 +202,7 @@ def read_document(file: str, text: str) -> Document:
     """Read any text as Markdown. Every string is some document; nothing is raised."""
     lines = split_lines(text)
     front, front_title = _front_matter(lines)
-    body = "\n".join([""] * front + lines[front:])
+    body = "\n".join([""] * front + unwrapped(lines[front:]))
     tokens = _markdown().parse(body)
     flat = _Flat(tokens, lines)
     root_blocks: list[Block] = []
@@ -238,12 +242,13 @@ def _markdown() -> MarkdownIt:
 
 
 def _front_matter(lines: list[str]) -> tuple[int, str]:
-    if not lines or lines[0].strip() != "---":
+    if not lines or lines[0].strip() not in ("---", "+++"):
         return 0, ""
+    closing = ("+++",) if lines[0].strip() == "+++" else ("---", "...")
     for index, line in enumerate(lines[1:60], start=1):
-        if line.strip() in ("---", "..."):
-            found = next((x for x in lines[1:index] if x.lower().startswith("title:")), "")
-            return index + 1, found[6:].strip().strip("\"'")
+        if line.strip() in closing:
+            found = (_TITLE.match(x) for x in lines[1:index])
+            return index + 1, next((m["title"] for m in found if m), "").strip().strip("\"'")
     return 0, ""
 
 
@@ -265,7 +270,11 @@ def _split(blocks: Sequence[Block]) -> tuple[Group, ...]:
     groups: list[Group] = []
     label, line, held = "", blocks[0].line if blocks else 1, list[Block]()
     for block in blocks:
-        if isinstance(block, Paragraph) and (name := _label_of(block.text)):
+        if (
+            isinstance(block, Paragraph)
+            and not block.quoted
+            and (name := _label_of(block.text))
+        ):
             if held or label:
                 groups.append(Group(label, line, tuple(held)))
             label, line, held = name, block.line, []
@@ -339,7 +348,10 @@ class _Flat:
             while self.peek.type != "blockquote_close":
                 blocks.extend(self.block())
             self._next()
-            return blocks
+            return [
+                msgspec.structs.replace(b, quoted=True) if isinstance(b, Paragraph) else b
+                for b in blocks
+            ]
         return [Other(token.type, line, end)]
 
     def _span(self, token: Token) -> tuple[int, int]:

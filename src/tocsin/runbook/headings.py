@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 
+from tocsin.runbook.annotations import front_alerts
 from tocsin.runbook.document import Document
 from tocsin.runbook.fields import alert_field, fields_of, is_alert_name
 
@@ -144,10 +145,12 @@ def is_alert_document(document: Document) -> bool:
     """Say whether a document explains one alert or one failure.
 
     It does with two of the four usual headings (Meaning, Impact, Diagnosis, Mitigation) or of their
-    like, when it goes from symptoms to what to do, or under a title that is the name of an alert;
-    and never when it tells of severity levels, of communication or of reviews as well.
+    like, when it goes from symptoms to what to do, under a title that is the name of an alert, or by
+    what a field or the front matter says; and never when it tells of severity levels, of communication or of reviews as well.
     """
     words = [s.title.plain.strip().casefold() for s in document.top_sections]
+    if front_alerts(document):
+        return True
     if sum(part in words for part in _ALERT_PARTS) >= 2:
         return True
     title = document.title_section

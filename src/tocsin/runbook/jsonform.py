@@ -120,6 +120,10 @@ def _step(step: Step) -> Json:
         "text": step.text,
         "kind": step.kind.value,
         "condition": step.condition,
+        "query": step.query,
+        "approval": step.approval,
+        "undo": step.undo,
+        "verification": step.verification,
         "commands": [_command(command) for command in step.commands],
         **_place(step.source),
     }

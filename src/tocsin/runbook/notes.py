@@ -10,6 +10,7 @@ from tocsin.core.policy import Finding, LedgerEntry, Level, LineStatus
 from tocsin.runbook.document import Block, Document, Fence, Item, Listing, Paragraph, Table
 from tocsin.runbook.findings import CATALOGUE
 from tocsin.runbook.messages import is_message
+from tocsin.runbook.wrappers import is_wrapper
 
 _MARKUP = re.compile(r"^\s*(?:>\s*)*(?:#{1,6}\s+|[-*+]\s+|\d+[.)]\s+)?(?:\[[ xX]\]\s+)?")
 _EMPHASIS = re.compile(r"\*\*|__|`")
@@ -124,7 +125,7 @@ class Notes:
     def _leftover(self, number: int, text: str) -> tuple[LineStatus, str]:
         if number <= self.document.front_matter:
             return LineStatus.REFERENCE, "front matter"
-        if _TABLE_RULE.match(text):
+        if _TABLE_RULE.match(text) or is_wrapper(text):
             return LineStatus.REFERENCE, "layout"
         return LineStatus.REFERENCE, "unread prose"
 

@@ -7,6 +7,7 @@ import re
 import msgspec
 
 from tocsin.core.policy import Command, CommandClass, LineStatus, Step, StepKind
+from tocsin.runbook.annotations import Entry
 from tocsin.runbook.commands import Block as CommandBlock
 from tocsin.runbook.commands import Judged, read_code, report
 from tocsin.runbook.document import Inline
@@ -45,6 +46,11 @@ class Draft(msgspec.Struct):
     judged: list[Judged] = []
     listed: bool = True
 
+    @property
+    def reaches(self) -> int:
+        """Return the last line of the step and its commands."""
+        return max([self.end, *(judged.statement.end for judged in self.judged)])
+
 
 class Drafts:
     """The steps of one play on their way. Commands are offered to them, and find theirs."""
@@ -53,6 +59,7 @@ class Drafts:
         self._notes = notes
         self._drafts: list[Draft] = []
         self._offers: list[tuple[CommandBlock, Part]] = []
+        self._said: list[Entry] = []
 
     def add(self, draft: Draft) -> Draft:
         """Take a step, and return it."""
@@ -68,12 +75,38 @@ class Drafts:
         """Take commands that may belong to any step of the play, by the comment above them."""
         self._offers.append((block, part))
 
+    def annotate(self, entry: Entry) -> None:
+        """Take what an annotation says about the step above it."""
+        self._said.append(entry)
+
     def steps(self) -> tuple[Step, ...]:
         """Return the steps in the order of their lines, and report the traps in their commands."""
         self._join()
         self._drafts.sort(key=lambda draft: draft.line)
         report([judged for draft in self._drafts for judged in draft.judged], self._notes)
-        return tuple(self._step(draft, i) for i, draft in enumerate(self._drafts))
+        steps = [self._step(draft, i) for i, draft in enumerate(self._drafts)]
+        for entry in self._said:
+            self._apply(entry, steps)
+        return tuple(steps)
+
+    def _apply(self, entry: Entry, steps: list[Step]) -> None:
+        """Say it of the step that ends nearest above; of all, where an approval stands above all."""
+        above = [(d.reaches, i) for i, d in enumerate(self._drafts) if d.reaches < entry.line]
+        if above:
+            chosen = [max(above)[1]]
+        elif entry.key == "approval":
+            chosen = list(range(len(steps)))
+        else:
+            self._notes.find(
+                "T153",
+                entry.line,
+                entry.column,
+                f"\u201c{entry.key}\u201d stands below no step.",
+                "Write the block under the step that it is about.",
+            )
+            return
+        for index in chosen:
+            steps[index] = _annotated(steps[index], entry)
 
     def _join(self) -> None:
         listed = [draft for draft in self._drafts if draft.listed]
@@ -138,6 +171,16 @@ class Drafts:
         if said is None or _ASKING.search(draft.text[: said.start()]):
             return None
         return said[0].strip()
+
+
+def _annotated(step: Step, entry: Entry) -> Step:
+    replace = msgspec.structs.replace
+    if entry.key == "query":
+        kind = StepKind.CHECK if step.kind is StepKind.HUMAN else step.kind
+        return replace(step, query=entry.value, kind=kind, verification=True)
+    if entry.key == "undo":
+        return replace(step, undo=entry.value)
+    return replace(step, approval=step.approval or entry.value)
 
 
 def step_text(text: Inline, notes: Notes) -> str:

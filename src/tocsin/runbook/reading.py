@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import msgspec
 
 from tocsin.core.policy import (
@@ -11,8 +13,9 @@ from tocsin.core.policy import (
     Play,
     Postmortem,
 )
+from tocsin.runbook.annotations import is_annotation
 from tocsin.runbook.communication import read_communications
-from tocsin.runbook.document import Document, Fence, Section
+from tocsin.runbook.document import Block, Document, Fence, Listing, Other, Section
 from tocsin.runbook.escalation import read_escalation
 from tocsin.runbook.headings import Meaning, is_alert_document, meaning_of
 from tocsin.runbook.ladder import Ladder, settle
@@ -21,6 +24,7 @@ from tocsin.runbook.notes import Notes
 from tocsin.runbook.postmortem import read_postmortem
 from tocsin.runbook.process import Process, read_process, read_stage
 from tocsin.runbook.promises import read_promises
+from tocsin.runbook.pseudo import with_pseudo_headings
 from tocsin.runbook.scenarios import (
     is_scenario,
     names_alert,
@@ -40,8 +44,9 @@ class Reading:
     """One document on its way."""
 
     def __init__(self, document: Document) -> None:
-        self.document, self._trials = without_trials(document)
-        self.notes = Notes(document)
+        plain, self._trials = without_trials(document)
+        self.document = with_pseudo_headings(plain)
+        self.notes = Notes(self.document)
         for trial in self._trials:
             self.notes.mark_block(trial, LineStatus.AUTOMATED, "test of this runbook")
         self.severities = Severities()
@@ -74,7 +79,7 @@ class Reading:
             self._late_postmortem()
         if self.in_force:
             self.escalations = settle(self._ladder, scheme, self.notes)
-        self._fences()
+        self._leftovers()
 
     def _sections(self) -> tuple[Section, ...]:
         """Return what is to be visited: the sections, or the whole where only the title speaks."""
@@ -189,9 +194,10 @@ class Reading:
             "Declare severity levels in one document only.",
         )
 
-    def _fences(self) -> None:
+    def _leftovers(self) -> None:
+        """Report what stands anywhere and is read nowhere: open fences, HTML, stray annotations."""
         inside = [block for section in self.document.root.walk() for block in section.blocks]
-        for block in (*inside, *self._trials):
+        for block in (*_all_blocks(inside), *self._trials):
             if isinstance(block, Fence) and not block.closed:
                 self.notes.find(
                     "T151",
@@ -200,3 +206,33 @@ class Reading:
                     "This code block is never closed; all that follows counts as code.",
                     "Close it with the same marks that open it.",
                 )
+            if is_annotation(block) and self.notes.status(block.line) is not LineStatus.AUTOMATED:
+                self.notes.mark_block(block, LineStatus.UNSUPPORTED, "annotation of nothing")
+                self.notes.find(
+                    "T153",
+                    block.line,
+                    1,
+                    "This annotation stands in no scenario, so it is about nothing.",
+                    "Move it under the scenario or the step that it is about.",
+                )
+            if isinstance(block, Other) and self._is_html_table(block):
+                self.notes.mark_block(block, LineStatus.UNSUPPORTED, "table in HTML")
+                self.notes.find(
+                    "T152",
+                    block.line,
+                    "<table",
+                    "This table is written in HTML and is not read.",
+                    "Write it as a Markdown table.",
+                )
+
+    def _is_html_table(self, block: Other) -> bool:
+        text = self.document.lines[block.line - 1 : block.end]
+        return block.kind == "html_block" and any("<table" in line.casefold() for line in text)
+
+
+def _all_blocks(blocks: Iterable[Block]) -> Iterator[Block]:
+    for block in blocks:
+        yield block
+        if isinstance(block, Listing):
+            for item in block.items:
+                yield from _all_blocks(item.blocks)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from tocsin.core.policy import LineStatus, Play, Symptom
+from tocsin.runbook.annotations import Entry, is_annotation, read_annotation, read_front_matter
 from tocsin.runbook.commands import Judged, read_code, read_fence
 from tocsin.runbook.document import (
     Block,
@@ -27,6 +29,7 @@ from tocsin.runbook.fields import (
     is_condition_field,
     is_level_field,
 )
+from tocsin.runbook.findings import did_you_mean
 from tocsin.runbook.headings import Part, part_of
 from tocsin.runbook.levels import Scheme
 from tocsin.runbook.links import anchor_of
@@ -130,6 +133,7 @@ def read_alert_document(document: Document, scheme: Scheme, notes: Notes) -> Pla
     sections = document.top_sections
     # A short document without headings is all steps.
     part = None if sections else Part.STEPS
+    reader.annotate(read_front_matter(document, notes))
     reader.section_blocks(document.root.blocks, "", part)
     if title is not None:
         reader.section_blocks(title.blocks, "", part)
@@ -181,6 +185,9 @@ class _Reader:
             before: Block | None = None
             owner: Draft | None = None
             for block in group.blocks:
+                if isinstance(block, Fence) and is_annotation(block):
+                    self._annotation(read_annotation(block, self._notes))
+                    continue
                 if isinstance(block, Fence) and _TEMPLATE.search(label) and not self._runs(block):
                     self._notes.mark_block(block, LineStatus.TEMPLATE, "message template")
                 elif isinstance(block, Fence) and part not in (Part.SYMPTOMS, Part.BACKGROUND):
@@ -207,6 +214,35 @@ class _Reader:
                     self._severity = named.levels[0]
                     rule = "severity of a scenario"
                     self._notes.mark(field.line, LineStatus.AUTOMATED, rule)
+
+    def annotate(self, entries: Iterable[Entry]) -> None:
+        """Take what front matter says; a severity there may be another program's word."""
+        for entry in entries:
+            if entry.key != "severity" or self._scheme.named_in(entry.value):
+                self._annotation((entry,))
+
+    def _annotation(self, entries: Iterable[Entry]) -> None:
+        for entry in entries:
+            if entry.key == "alerts":
+                self._alerts.extend(name for name in entry.values if name not in self._alerts)
+            elif entry.key == "severity":
+                self._set_severity(entry)
+            else:
+                self._drafts.annotate(entry)
+
+    def _set_severity(self, entry: Entry) -> None:
+        named = self._scheme.named_in(entry.value)
+        if named is not None and len(named.levels) == 1:
+            self._severity = named.levels[0]
+            return
+        known = self._scheme.words
+        self._notes.find(
+            "T153",
+            entry.line,
+            entry.value,
+            f"\u201c{entry.value}\u201d is no declared severity level.",
+            did_you_mean(entry.value, known) or f"Declared: {', '.join(known) or 'none'}.",
+        )
 
     def _alert(self, found: AlertField) -> None:
         self._alerts.extend(name for name in found.names if name not in self._alerts)
@@ -267,7 +303,9 @@ class _Reader:
                 draft.judged.append(judged)
         self._drafts.add(draft)
         for block in item.blocks:
-            if isinstance(block, Fence):
+            if isinstance(block, Fence) and is_annotation(block):
+                self._annotation(read_annotation(block, self._notes))
+            elif isinstance(block, Fence):
                 self._own_fence(block, draft)
             elif isinstance(block, Listing):
                 self._nested(block, part)
@@ -288,7 +326,11 @@ class _Reader:
 
     def _paragraph(self, block: Paragraph, part: Part | None) -> None:
         judged = [j for code in block.text.codes if (j := read_code(code, self._notes))]
-        wanted = self._prose_is_steps and part in (Part.STEPS, Part.CHECKS, Part.COMMANDS)
+        wanted = (
+            self._prose_is_steps
+            and not block.quoted
+            and part in (Part.STEPS, Part.CHECKS, Part.COMMANDS)
+        )
         if judged or wanted or _STEP_LEAD.match(block.text.raw):
             text = step_text(block.text, self._notes)
             self._drafts.add(Draft(text, block.line, block.end, part or Part.STEPS, judged))
@@ -387,7 +429,7 @@ class _Reader:
             self._notes.source(line),
             tuple(self._symptoms),
             steps,
-            severity or self._severity,
+            self._severity or severity,
             tuple(self._alerts),
             anchor,
         )
