@@ -27,6 +27,8 @@ _CHANNELS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ),
     )
 )
+# "The status page", "Conference bridge": an article, or the first word of a name of two.
+_OPENING = 4
 _CHANNEL_NAME = re.compile(r"(?<![\w/&])#[a-z][\w-]*", re.IGNORECASE)
 # A pattern to fill in, such as "#incident-YYYY-MM-DD", is nobody's address.
 _BLANK_NAME = re.compile(r"YYYY|MM-DD|-N$|-XXX?|-NNN|-ID$|-id$|-<|-\{|-\[|-\d{4}-", re.ASCII)
@@ -34,7 +36,7 @@ _ADDRESS = re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]*\w")
 _AUDIENCE = re.compile(
     r"\b(?:notify|inform|tell|tells|message|write to|reach|reaches|goes to|sent to|send to|mail to|update)\s+"
     r"(?:(?:all|the|our|affected|every)\s+)*"
-    r"(?P<who>(?!(?:for|during|on|in|when|about|as|if|with|at|every)\b)[a-z][\w-]*(?:\s+(?!(?:for|during|on|in|when"
+    r"(?P<who>(?!(?:for|during|on|in|when|about|as|if|with|at|every|by|via|through)\b)[a-z][\w-]*(?:\s+(?!(?:for|during|on|in|when"
     r"|about|as|if|by|via|with|every|at|of|and|or|only)\b)[a-z][a-z-]*(?!\w))?)",
     re.IGNORECASE,
 )
@@ -49,6 +51,12 @@ def channel_of(words: str) -> str | None:
 def channels_in(words: str) -> tuple[str, ...]:
     """Return all channels that these words name, in their order, each once."""
     return tuple(dict.fromkeys(name for _, name in _hits(words)))
+
+
+def begins_with_channel(words: str) -> bool:
+    """Say whether these words open with a channel: "In-app banner for P0"."""
+    hits = _hits(words.lstrip("*_` "))
+    return bool(hits) and hits[0][0] <= _OPENING
 
 
 def target_of(words: str, channel: str) -> str | None:

@@ -18,7 +18,7 @@ from tocsin.runbook.cadence import (
     is_review,
     rhythms_in,
 )
-from tocsin.runbook.channels import channel_of, channels_in, target_of
+from tocsin.runbook.channels import begins_with_channel, channel_of, channels_in, target_of
 from tocsin.runbook.document import Block, Fence, Listing, Paragraph, Section, Table, rows_of
 from tocsin.runbook.findings import did_you_mean
 from tocsin.runbook.levels import Named, Scheme, unknown_filter
@@ -70,10 +70,11 @@ _MAKES_CHANNEL = re.compile(
     re.IGNORECASE,
 )
 _NEVER = re.compile(
-    r"^\W*(?:never|do not|don'?t|avoid)\b|\bnot (?:via|by|through)\b",
+    r"^\W*(?:never|do not|don'?t|avoid)\b|\bnot (?:\w+ )?(?:via|by|through)\b",
     re.IGNORECASE,
 )
 _MEDIA_LIST = re.compile(r"\s*(?:\+|,|;|&|/|\band\b|<br\s*/?>)\s*")
+_IN_BRACKETS = re.compile(r"\([^()]*\)")
 _BLANK = re.compile(
     r"^\W*(?:n/?a|none|no(?:ne)?\b.*|not required|not needed)?\W*(?:\(.*\))?\W*$", re.I
 )
@@ -83,7 +84,7 @@ class _Given(msgspec.Struct, frozen=True):
     """What surrounds a rule: the label or heading above it, and whether outsiders are meant."""
 
     label: str = ""
-    external: bool = False
+    external: bool | None = None
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -96,7 +97,7 @@ class Told(msgspec.Struct, frozen=True):
 def read_communications(section: Section, scheme: Scheme, notes: Notes) -> Told:
     """Read a communication section and those below it, in document order."""
     reader = _Reader(scheme, notes)
-    rules = tuple(reader.section(section, external=False, inherited=""))
+    rules = tuple(reader.section(section, external=None, inherited=""))
     return Told(rules, tuple(reader.checklists))
 
 
@@ -112,7 +113,9 @@ class _Reader:
         self._tasks: list[ChecklistItem] = []
         self.checklists: list[Checklist] = []
 
-    def section(self, section: Section, *, external: bool, inherited: str) -> list[Communication]:
+    def section(
+        self, section: Section, *, external: bool | None, inherited: str
+    ) -> list[Communication]:
         title = section.title.plain
         external = _is_external(title, external)
         # A level or a channel in a heading holds for what stands below it.
@@ -214,7 +217,7 @@ class _Reader:
             return self._level_row(grid, cells, line, given)
         filters = " ".join(c for i, c in enumerate(cells) if i in grid.filters and c)
         others = [c for i, c in enumerate(cells) if i not in grid.filters and c]
-        words = " ".join((*others, filters))
+        words = _addressed(" ".join((*others, filters)), grid.text(cells, grid.audience))
         lead = grid.text(cells, grid.channels)
         cadence_s = cadence_of(words) or (bare_cadence(rhythm) if grid.rhythm else None)
         return self._rules(words, line, lead, given, cadence_s=cadence_s, is_table=True)
@@ -235,7 +238,7 @@ class _Reader:
             for piece in _MEDIA_LIST.split(cell):
                 channel = channel_of(piece)
                 if channel is not None and not _BLANK.match(piece):
-                    words = f"{piece} {audience}".strip()
+                    words = _addressed(piece, audience)
                     found.append(self._rule(channel, words, line, named, given, cadence_s))
         if not found and cadence_s is not None:
             found.append(self._rule("other", rhythm, line, named, given, cadence_s))
@@ -257,7 +260,7 @@ class _Reader:
         if len(clauses) > 1 and all(map(self._scheme.named_in, clauses)):
             above = _Given(f"{given.label} {lead}".strip(), given.external)
             return [rule for clause in clauses for rule in self._rhythm(clause, line, above)]
-        is_led = channel_of(lead) is not None
+        is_led = channel_of(lead) is not None or begins_with_channel(words)
         tells = _TELLS.search(words) is not None
         names_levels = self._scheme.named_in(words) is not None
         if not is_table and not is_led and _MAKES_CHANNEL.match(words.lstrip("*_ ")):
@@ -302,13 +305,14 @@ class _Reader:
         if named is not None and not named.levels:
             unknown = ", ".join(named.undeclared)
         levels = named.levels if named else () if unknown else self._scheme.words
+        target = target_of(words, channel) or target_of(given.label, channel)
         rule = Communication(
             channel=channel,
-            target=target_of(words, channel) or target_of(given.label, channel),
+            target=target,
             severity=levels,
             source=self._notes.source(line),
             cadence_s=cadence_s or cadence_of(words) or self._cadence_above(given),
-            external=given.external,
+            external=is_public(channel, target, given.external),
             unknown_filter=unknown or None,
             approval=needs_approval(words) or needs_approval(given.label),
         )
@@ -402,6 +406,14 @@ class _Grid:
         return " ".join(cells[i] for i in columns if i < len(cells) and cells[i])
 
 
+def _addressed(words: str, audience: str) -> str:
+    """Return the words with whom a column of audiences names, as a sentence would."""
+    who = _IN_BRACKETS.sub("", audience).strip()
+    if not who or _BLANK.match(who):
+        return words
+    return f"{words} {who}" if _TELLS_FIRST.match(who) else f"{words} notify {who}"
+
+
 def _status_of(rule: Communication) -> tuple[LineStatus, str]:
     reminder = ""
     if rule.cadence_s is not None:
@@ -419,7 +431,17 @@ def _status_of(rule: Communication) -> tuple[LineStatus, str]:
     return LineStatus.AUTOMATED, f"communication rule{reminder}"
 
 
-def _is_external(words: str, inherited: bool) -> bool:
+def is_public(channel: str, target: str | None, external: bool | None) -> bool:
+    """Say whether outsiders read it: by what stands above, by who is named, or by the channel.
+
+    ``external`` is None where nothing above says whether insiders or outsiders are meant.
+    """
+    if external or _EXTERNAL.search(target or ""):
+        return True
+    return external is None and channel in ("status_page", "x")
+
+
+def _is_external(words: str, inherited: bool | None) -> bool | None:
     if _INTERNAL.search(words):
         return False
     return True if _EXTERNAL.search(words) else inherited

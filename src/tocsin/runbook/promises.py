@@ -10,7 +10,7 @@ import msgspec
 from tocsin.core.policy import Communication, LineStatus
 from tocsin.runbook.cadence import bare_cadence
 from tocsin.runbook.channels import channel_of, channels_in, target_of
-from tocsin.runbook.communication import needs_approval
+from tocsin.runbook.communication import is_public, needs_approval
 from tocsin.runbook.document import Block, Inline, Listing, Paragraph, Section, Table, rows_of
 from tocsin.runbook.levels import Scheme, declared_in
 from tocsin.runbook.notes import Notes
@@ -136,7 +136,7 @@ def _rules(promise: _Promise, notes: Notes) -> Iterator[Communication]:
             severity=(promise.level,),
             source=notes.source(line),
             cadence_s=every,
-            external=channel in ("status_page", "x"),
+            external=is_public(channel, target_of(words, channel), None),
             approval=needs_approval(words),
         )
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import msgspec
 
 from tests.runbook.labelled.cases import Case, read_cases
+from tests.runbook.labelled.told import fact_of_rule, told_labelled
 from tocsin.base.durations import parse_duration
 from tocsin.core.policy import Clock
 from tocsin.core.surroundings import role_key
@@ -47,7 +48,7 @@ class Score(msgspec.Struct):
 
 
 def score(kind: str) -> Score:
-    """Compile every case of a kind, "severity" or "escalation", and count its facts."""
+    """Compile every case of a kind, "severity", "escalation" or "communication", and count its facts."""
     labelled, read = KINDS[kind]
     total = Score()
     for case in read_cases(kind):
@@ -152,9 +153,20 @@ def _levels_of(words: str, case: Case) -> list[str]:
     return levels
 
 
+def told_read(case: Case) -> Facts:
+    """Return what the compiler makes of a piece below the heading "Communication"."""
+    declared = "\n".join(
+        f"- **{w}**: trouble number {n}" for n, w in enumerate(scheme_of_case(case))
+    )
+    policy = compiled_case(case, "Communication", f"## Severity levels\n\n{declared}").policy
+    levels = tuple(severity.level for severity in policy.severities)
+    return frozenset(fact_of_rule(rule, levels) for rule in policy.communications)
+
+
 KINDS: dict[str, tuple[Callable[[Case], Facts], Callable[[Case], Facts]]] = {
     "severity": (levels_labelled, levels_read),
     "escalation": (rules_labelled, rules_read),
+    "communication": (told_labelled, told_read),
 }
 
 
