@@ -58,7 +58,7 @@ def _applies(rule: EscalationRule, level: str, security_breach: bool) -> bool:
     if rule.condition is not None:
         holds = rule.condition is Condition.SECURITY_BREACH and security_breach
         return holds and (not rule.severity or level in rule.severity)
-    return level in rule.severity
+    return not rule.severity or level in rule.severity
 
 
 def _covered(taken: Collection[tuple[str, int, Urgency]], role: str, rule: EscalationRule) -> bool:

@@ -57,9 +57,10 @@ class Severity(msgspec.Struct, frozen=True):
 class EscalationRule(msgspec.Struct, frozen=True):
     """Who is reached, for which levels, how long after which clock started.
 
-    ``severity`` lists levels, worst first; it is empty only where ``condition`` decides alone.
-    ``to`` holds roles in the document's own words, never empty: where the document names nobody
-    new (``reaches_nobody_new``) it holds the first responder again.
+    ``severity`` lists levels, worst first; it is empty where ``condition`` decides alone, and where
+    the runbook declares no levels, so that the rule holds for every incident. ``to`` holds
+    roles in the document's own words, never empty: where the document names nobody new
+    (``reaches_nobody_new``) it holds the first responder again.
     """
 
     severity: tuple[str, ...]
@@ -182,6 +183,18 @@ class Play(msgspec.Struct, frozen=True):
     anchor: str = ""
 
 
+class AlertRoute(msgspec.Struct, frozen=True):
+    """An alert that a play explains. ``alert`` is in the form in which names are compared.
+
+    ``because`` says in words what named it: "the name of its file", for instance.
+    """
+
+    alert: str
+    play: str
+    because: str
+    source: Source
+
+
 class PostmortemPrompt(msgspec.Struct, frozen=True):
     """One question the template asks."""
 
@@ -220,6 +233,7 @@ class Policy(msgspec.Struct, frozen=True):
     sources: tuple[ChecklistItem, ...] = ()
     plays: tuple[Play, ...] = ()
     postmortem: Postmortem | None = None
+    alerts: tuple[AlertRoute, ...] = ()
 
     def severity(self, level: str) -> Severity | None:
         """Return the declared level of that name, whatever its case, or None."""

@@ -12,11 +12,13 @@ import msgspec
 
 from tocsin.core.policy import Clock, Condition, EscalationRule, Level, LineStatus, Urgency
 from tocsin.core.surroundings import role_key
-from tocsin.runbook.levels import Scheme
+from tocsin.runbook.levels import Declared, Scheme
 from tocsin.runbook.notes import Notes
 from tocsin.runbook.phrases import BREACH, DATA_LOSS, listed, say, short
 
 _LEVELS_FOR_A_NOTICE_MIN = 4
+_EVERY = "every incident"
+"""Stands for the level of every incident where the document declares none."""
 
 
 class Rung(msgspec.Struct):
@@ -66,7 +68,18 @@ class Ladder(msgspec.Struct):
 
 
 def settle(ladder: Ladder, scheme: Scheme, notes: Notes) -> tuple[EscalationRule, ...]:
-    """Join path and criteria into rules, in the order of their lines, and report the holes."""
+    """Join path and criteria into rules, in the order of their lines, and report the holes.
+
+    Where no levels are declared, a rule holds for every incident, and names no level.
+    """
+    if not scheme.levels:
+        only = Scheme((Declared(_EVERY, _EVERY, "", "", 0),))
+        rules = _settled(ladder, only, notes)
+        return tuple(msgspec.structs.replace(rule, severity=()) for rule in rules)
+    return _settled(ladder, scheme, notes)
+
+
+def _settled(ladder: Ladder, scheme: Scheme, notes: Notes) -> tuple[EscalationRule, ...]:
     rules: list[EscalationRule] = []
     for climb in ladder.climbs:
         rules.extend(_rules_of(climb, ladder, scheme, notes))
@@ -462,6 +475,6 @@ def _report_silent_levels(
                 "T106",
                 line,
                 1,
-                f"Nobody is paged when a {level} incident begins.",
+                f"Nobody is paged when {'an' if level == _EVERY else f'a {level}'} incident begins.",
                 "Give the escalation path a first responder for every level.",
             )

@@ -22,20 +22,42 @@ IMMEDIATE = re.compile(
     re.IGNORECASE,
 )
 _NEGATED = re.compile(
-    r"\b(?:do not|don't|never|no need to|need not|must not|not to)\s+(?:be\s+)?"
-    r"(?:escalat|page|notify|call|contact|wake|inform|alert)\w*",
+    r"\b(?:do not|don't|never|no need to|need not|must not|not to|should not|shouldn't|is not|are not)"
+    r"\s+(?:be\s+)?(?:escalat|pag(?:e|ing)|notif|call|contact|wake|inform|alert)\w*"
+    r"|\b(?:page|notify|call|contact|wake|inform|alert)\s+(?:nobody|no one|none)\b"
+    r"|\bno (?:escalation|pages?|paging|calls?)\b|\bescalation is not\b",
     re.IGNORECASE,
 )
+_TOLD = re.compile(
+    r"^\W*(?:for example|for instance|e\.\s?g\.?|examples?\b|note that|remember)"
+    r"|\b(?:last|previous) (?:year|month|week|time|quarter|incident|outage)\b|\byesterday\b"
+    r"|\bin (?:january|february|march|april|may|june|july|august|september|october|november"
+    r"|december|20\d\d)\b|^\W*(?:\d{4}-\d\d-\d\d|\d{1,2}:\d\d)\b"
+    r"|\bwe (?:had )?(?:escalated|paged|called|notified|alerted|contacted|woke)\b"
+    r"|\bwhich was\b|\b(?:too|very) (?:late|early|slow)\b"
+    r"|\brehears\w+|\bdrills?\b|\bshadow(?:s|ing)?\b|\bgame ?days?\b|\btable-?tops?\b|\btraining\b"
+    r"|\b(?:better|worse) than\b|\?\W*$",
+    re.IGNORECASE,
+)
+_WAS_DONE = re.compile(
+    r"\b(?:was|were|had been) (?:then |later |finally )?(?:escalated|paged|called|notified|alerted|contacted)\b",
+    re.IGNORECASE,
+)
+_WAITS = re.compile(r"\b(?:if|when|once|until|unless|after)\b[^,]*$", re.IGNORECASE)
 UNACKNOWLEDGED = re.compile(
     r"\b(?:no|not|without|un|nobody|no one|isn't|hasn't|doesn't|never|unless|until)[\s-]*"
-    r"(?:(?:been|has|have|get|yet|an?|does|is|it|it's|being)\s+){0,2}(?:ack\w*|respon\w+|answer\w*|repl\w+|pick\w* up)|\bunack\w*",
+    r"(?:(?:been|has|have|get|yet|an?|does|did|is|it|it's|being)\s+){0,2}(?:ack\w*|respon\w+|answer\w*|repl\w+|pick\w* up)|\bunack\w*"
+    r"|\bfails? to (?:ack\w*|respond|answer|reply|pick up)|\bun(?:answered|responsive|reachable|available)\b"
+    r"|\b(?:not|cannot|can't|isn't) (?:be )?(?:reach\w*|available)\b",
     re.IGNORECASE,
 )
 UNRESOLVED = re.compile(
-    r"\b(?:not|un|isn't|still not|no|never|without|unless|until)[\s-]*"
-    r"(?:(?:been|yet|a|any|has|is|it|it's|being)\s+){0,2}(?:resol\w+|fix\w*|mitigat\w+|contain\w+|progress\w*|clos\w+|over\b|done\b|solv\w+)"
+    r"\b(?:not|un|isn't|hasn't|haven't|aren't|cannot|can't|still not|no|never|without|unless|until|unable to)[\s-]*"
+    r"(?:(?:been|be|yet|a|any|has|is|it|it's|being|clear)\s+){0,2}(?:resol\w+|fix\w*|mitigat\w+|contain\w+|progress\w*|clos\w+|over\b|done\b|solv\w+|improve\w*|recover\w*|restor\w+|stabili[sz]\w+|under control)"
     r"|\bpersist\w*|\bstill (?:open|ongoing|going|there|unfixed|broken|burning)\b|\bunresolved\b"
-    r"|\b(?:open|lasting|going on) (?:for|longer|more)\b|\blast(?:s|ing)? (?:longer|more)\b",
+    r"|\bremains? (?:open|unresolved|ongoing|down)\b|\bstill (?:down|failing|active|unstable)\b|\bongoing (?:for|after)\b"
+    r"|\b(?:open|lasting|going on|down) (?:for|longer|more|over|beyond)\b"
+    r"|\blast(?:s|ing)? (?:(?:longer|more|over|beyond|for)\b|>|\d)|\bcontinues? (?:for|beyond|past|after)\b",
     re.IGNORECASE,
 )
 BREACH = re.compile(
@@ -48,11 +70,18 @@ METRIC = re.compile(
     r"%|[<>](?!\s*\d+\s*-?(?:m|h|s|d)(?:in|our|r|ec|ay)?)|\b(?:rate|latency|cpu|memory|throughput|slo|sli|p9\d|threshold|queue)\b",
     re.IGNORECASE,
 )
+PROMISED = re.compile(
+    r"\brespon(?:d|ds|se)\b|\bresol(?:ve|ves|ved|ution)\b|\bsla\b|\bslo\b|\btargets?\b|\bgoals?\b|\bmtt[ar]\b"
+    r"|\bfix(?:ed)? (?:within|in|by)\b|\bmitigated? (?:within|in|by)\b|\bworkaround\b|\bupdates?\b",
+    re.IGNORECASE,
+)
 FIRST = re.compile(
     r"\binitial\b|\bfirst\b|\bprimary\b|\btriage|every incident|all incidents|any incident",
     re.IGNORECASE,
 )
 ARROWS = re.compile(r"\s*(?:\u2192|->|=>|\u2193)\s*")
+_AND_MORE = re.compile(r"(\d+)\s*\+\s*(?=(?:m|h|d|s)[a-z]*\b)", re.IGNORECASE)
+_FROM_START = re.compile(r"\bT\s*\+\s*(\d+)(?!\w|\s*(?:m|h|d|s)[a-z]*\b)", re.IGNORECASE)
 _RANGE_LOW = re.compile(r"(\d+)\s*(?:-|\u2013|to)\s*\d+\s*(?=[a-z])", re.IGNORECASE)
 _BETWEEN = re.compile(r"\bbetween\s+(\d+)\s+and\s+\d+\s*(?=[a-z])", re.IGNORECASE)
 _QUARTER = re.compile(r"\b(three\s+)?(?:an?\s+)?quarters?\s+(?:of\s+)?an?\s+hour\b", re.IGNORECASE)
@@ -80,6 +109,7 @@ def clear(words: str) -> str:
     )
     words = _AND_A_HALF.sub(_with_half, words)
     words = _BETWEEN.sub(r"\1 ", words)
+    words = _AND_MORE.sub(r"\1 ", _FROM_START.sub(r"after \1 minutes", words))
     return _RANGE_LOW.sub(r"\1 ", words)
 
 
@@ -157,6 +187,41 @@ def _is_bare_condition(following: str, cut: str) -> bool:
         cut.strip() == ","
         and re.match(r"(?:if|unless|when)\b", following, re.IGNORECASE) is not None
         and TARGET.search(following) is None
+    )
+
+
+def is_refused(words: str) -> bool:
+    """Say whether words say that somebody must not be reached."""
+    return _NEGATED.search(words) is not None
+
+
+def is_told(words: str) -> bool:
+    """Say whether words tell what happened, might happen or is asked, and so rule nothing."""
+    if _TOLD.search(words):
+        return True
+    done = _WAS_DONE.search(words)
+    return done is not None and _WAITS.search(words[: done.start()]) is None
+
+
+def is_measured(words: str) -> bool:
+    """Say whether words wait for a measurement: "error rate above 5% for 10 minutes".
+
+    What persists, or is not answered, is timed all the same.
+    """
+    found = METRIC.search(words)
+    if found is None or has_clock(words):
+        return False
+    before = words[: found.start()]
+    return (
+        TARGET.search(before) is None
+        or re.search(r"\b(?:if|when|whenever|where|while)\b", before, re.I) is not None
+    )
+
+
+def is_promise(words: str) -> bool:
+    """Say whether words promise a time of work and reach nobody: "respond within 30 minutes"."""
+    return (
+        PROMISED.search(words) is not None and not has_clock(words) and VERB.search(words) is None
     )
 
 

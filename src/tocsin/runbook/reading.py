@@ -16,7 +16,11 @@ from tocsin.core.policy import (
 from tocsin.runbook.annotations import is_annotation
 from tocsin.runbook.communication import read_communications
 from tocsin.runbook.document import Block, Document, Fence, Listing, Other, Section
-from tocsin.runbook.escalation import read_escalation
+from tocsin.runbook.escalation import (
+    read_escalation,
+    read_escalation_tables,
+    read_level_escalation,
+)
 from tocsin.runbook.headings import Meaning, is_alert_document, meaning_of
 from tocsin.runbook.ladder import Ladder, settle
 from tocsin.runbook.levels import Scheme
@@ -96,6 +100,8 @@ class Reading:
             # "HighNotificationLatency" is an alert, whatever its words are about.
             meaning = None
         if section is self.severities.section:
+            if self.in_force:
+                read_level_escalation(section, self._scheme, self._ladder, self.notes)
             self._below_severity(section)
             self.communications.extend(read_promises(section, self._scheme, self.notes))
         elif meaning is Meaning.ESCALATION and self.in_force:
@@ -119,6 +125,8 @@ class Reading:
         elif meaning is Meaning.PROCEDURES:
             self.plays.extend(read_procedures(section, self._scheme, self.notes))
         else:
+            if self.in_force:
+                read_escalation_tables(section, self._scheme, self._ladder, self.notes)
             for inner in section.sections:
                 self._visit(inner)
 
@@ -134,8 +142,9 @@ class Reading:
             read_escalation(below, self._scheme, self._ladder, self.notes)
 
     def _below_severity(self, section: Section) -> None:
+        own = meaning_of(section.title.plain) is Meaning.SEVERITY
         for inner in section.sections:
-            if meaning_of(inner.title.plain) not in (None, Meaning.SEVERITY):
+            if meaning_of(inner.title.plain) not in (None, Meaning.SEVERITY) or not own:
                 self._visit(inner)
 
     def _postmortem(self, section: Section) -> None:

@@ -14,6 +14,19 @@ ROLE_WORD = re.compile(
     r"|\btier \d|architect|president|developer|duty|shift|leadership|counsel|infosec|stand-?in|substitute|^#",
     re.IGNORECASE,
 )
+_AUDIENCE = re.compile(
+    r"\b(?:customers?|clients?|users?|public|tenants?|subscribers?|visitors?|press|everyone affected)\b"
+    r"(?! (?:support|success|care|service|experience|operations|relations))",
+    re.IGNORECASE,
+)
+_ACT = re.compile(
+    r"^\W*(?:check|create|consider|collect|review|verify|restart|take|make|restore|open|update|run|do"
+    r"|follow|see|use|post|join|assign|declare|monitor|document|start|stop|scale|gather|prepare|request"
+    r"|ask|let|keep|read|find|identify|investigate|log|record|switch|enable|disable|roll|revert|confirm"
+    r"|ensure|initiate|activate|begin|schedule|send|determine|assess|try|wait|hold|set|get|go|continue"
+    r"|begins?|attempt|perform|provide|deploy|fail|remove|add)\b",
+    re.IGNORECASE,
+)
 BLANK = re.compile(
     r"^\W*(?:tbd|tba|todo|n/?a|xxx+|name|contact info)?\W*$|^\[.*\]$|^<.*>$", re.IGNORECASE
 )
@@ -44,7 +57,7 @@ TARGET = re.compile(
 _SUBJECT = re.compile(
     r"(?:^|[,;:]\s*|\bthen\s+)(?:the\s+)?(?P<who>[\w@#/&+' -]{2,50}?)\s+(?:\(.*?\)\s*)?"
     r"(?:(?:is|are|gets?|(?:must|should|will|shall|has to|have to)(?:\s+be)?)\s+)?"
-    r"(?:acknowledges?|responds?|paged|alerted|notified|called|engaged|joins?|takes over|informed|woken)\b",
+    r"(?:acknowledges?|responds?|paged|alerted|notified|called|engaged|joins?|takes over|informed|woken|assigned|activated|mobili[sz]ed|briefed|contacted|involved|looped in|brought in|takes command)\b",
     re.IGNORECASE,
 )
 _ARROW_TARGET = re.compile(r"(?:\u2192|->|=>)\s*(?P<who>[^\u2192]+?)\s*$")
@@ -74,8 +87,12 @@ def is_role(words: str) -> bool:
         len(words.split()) <= 4
         and ROLE_WORD.search(words) is not None
         and VERB.search(words) is None
+        and _ACT.match(words) is None
         and not re.search(
-            r"\b(?:if|when|unless|after|until|not|no|next|during|by)\b", words, re.IGNORECASE
+            r"\b(?:if|when|unless|after|until|not|no|next|during|by|lasts?|takes?|is|are|has|have|can|may"
+            r"|will|should|must|does|covers?|works?|begins?|ends?|stays?|decides?|owns?)\b",
+            words,
+            re.IGNORECASE,
         )
     )
 
@@ -122,7 +139,21 @@ def roles_in(words: str) -> tuple[str, ...]:
         start = cut.end()
     pieces.append(words[start:])
     cleaned = (_bare(piece) for piece in pieces)
-    return tuple(piece for piece in cleaned if piece and not _NOBODY_NAMED.match(piece))
+    return tuple(
+        piece
+        for piece in cleaned
+        if piece and not _NOBODY_NAMED.match(piece) and not is_audience(piece)
+    )
+
+
+def is_audience(words: str) -> bool:
+    """Say whether words mean people outside, who are told of an incident and never paged."""
+    return _AUDIENCE.search(words) is not None and ROLE_WORD.search(words) is None
+
+
+def is_act(words: str) -> bool:
+    """Say whether words begin with something to do: "Create a backup" names no backup."""
+    return _ACT.match(words) is not None
 
 
 def _bare(role: str) -> str:
