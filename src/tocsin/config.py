@@ -182,6 +182,7 @@ class _Reader:
         known = (
             "server", "people", "roles", "audiences", "slack", "email", "webhooks", "severity",
             "paging", "incidents", "outbound", "intake", "watchdog", "heartbeat", "retention",
+            "runbook", "words",
         )  # fmt: skip
         self.keys("", document, known)
         server = self.table(document, "server", ("url",))
@@ -323,6 +324,8 @@ class _Reader:
         labels = self.mapping(severity, "labels", "severity.labels")
         paging = self.table(document, "paging", ("repeat_every",))
         incidents = self.table(document, "incidents", ("stability", "service_labels"))
+        runbook = self.table(document, "runbook", ("urls",))
+        urls = self.mapping(runbook, "urls", "runbook.urls")
         defaults = Tuning()
         repeat = paging.get("repeat_every", f"{defaults.repeat_every_s}s")
         never = repeat == "never"
@@ -346,7 +349,27 @@ class _Reader:
                 "incidents.service_labels",
                 incidents.get("service_labels", list(defaults.service_labels)),
             ),
+            runbook_urls={
+                prefix: self.string(f"runbook.urls.{prefix}", folder)
+                for prefix, folder in urls.items()
+            },
+            same_words=self.same_words(document),
         )
+
+    def same_words(self, document: dict[str, Any]) -> tuple[tuple[str, ...], ...]:
+        table = self.table(document, "words", ("same",))
+        groups = table.get("same", [])
+        if not isinstance(groups, list) or not all(isinstance(group, list) for group in groups):
+            self.fault("words.same", "must be a list of lists of words", "same")
+            return ()
+        read = tuple(self.strings("words.same", group) for group in groups)
+        for group in read:
+            if len(group) < 2:
+                self.fault("words.same", "needs at least two words in each list", "same")
+            for word in group:
+                if not word.isalnum():
+                    self.fault("words.same", f"\u201c{word}\u201d is not one word", word)
+        return read
 
     def watchdog(
         self, document: dict[str, Any], credentials: Credentials, smtp: SmtpServer | None

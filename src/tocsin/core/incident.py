@@ -23,6 +23,8 @@ from tocsin.core.messages import customer_message, notice_message, page_message
 from tocsin.core.phases import Phase
 from tocsin.core.policy import Clock, Urgency
 from tocsin.core.severity import (
+    PlayMatch,
+    choose_play,
     default_level,
     grade_breach,
     grade_signal,
@@ -30,7 +32,7 @@ from tocsin.core.severity import (
     is_security_breach,
     match_play,
 )
-from tocsin.core.similarity import concepts, signal_text
+from tocsin.core.similarity import concepts
 from tocsin.core.state import Grade, IncidentState
 from tocsin.core.timers import pending_rungs, rung_due, timers_of
 
@@ -320,12 +322,15 @@ class _Turn:
         if is_security_breach(signal):
             self._find_breach(signal.source)
         self._grade_if_worse(grade_signal(self.policy, self.surroundings.tuning, signal))
-        self._choose_play(signal_text(signal.title, signal.labels, signal.annotations))
+        if self.state.play is None:
+            self._play(choose_play(self.policy, self.surroundings.tuning, signal))
 
     def _choose_play(self, text: str) -> None:
         if self.state.play is not None:
             return
-        found = match_play(self.policy, text)
+        self._play(match_play(self.policy, text, self.surroundings.tuning))
+
+    def _play(self, found: PlayMatch | None) -> None:
         if found is not None:
             self.emit(ev.PlayChosen(found.play, found.source, found.symptoms, found.words))
 

@@ -13,9 +13,11 @@ from tocsin.core.policy import (
     Finding,
     LedgerEntry,
     Level,
+    Play,
     Policy,
     Severity,
 )
+from tocsin.runbook.alerts import routes_of
 from tocsin.runbook.document import read_document
 from tocsin.runbook.findings import CATALOGUE
 from tocsin.runbook.headings import Meaning, meaning_of
@@ -118,6 +120,7 @@ def _policy(
     if not title and readings:
         title = readings[0].document.title or readings[0].document.file
     sources: list[ChecklistItem] = [item for r in readings for item in r.process.sources]
+    plays = _with_own_names([play for r in readings for play in r.plays])
     return Policy(
         revision=_revision(documents),
         title=title,
@@ -126,9 +129,25 @@ def _policy(
         communications=tuple(rule for r in readings for rule in r.communications),
         checklists=tuple(c for r in readings for c in r.process.checklists),
         sources=tuple(sources),
-        plays=tuple(play for r in readings for play in r.plays),
+        plays=plays,
         postmortem=next((r.postmortem for r in readings if r.postmortem is not None), None),
+        alerts=routes_of(plays),
     )
+
+
+def _with_own_names(plays: Sequence[Play]) -> tuple[Play, ...]:
+    """Return the plays with names that tell them apart: of two alike the second names its place."""
+    taken: set[str] = set()
+    named: list[Play] = []
+    for play in plays:
+        name = play.name
+        if name in taken:
+            name = f"{play.name} ({play.source.file.rsplit('/', 1)[-1]})"
+        if name in taken:
+            name = f"{play.name} ({play.source})"
+        taken.add(name)
+        named.append(play if name == play.name else msgspec.structs.replace(play, name=name))
+    return tuple(named)
 
 
 def _revision(documents: Mapping[str, str]) -> str:

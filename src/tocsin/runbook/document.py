@@ -270,11 +270,7 @@ def _split(blocks: Sequence[Block]) -> tuple[Group, ...]:
     groups: list[Group] = []
     label, line, held = "", blocks[0].line if blocks else 1, list[Block]()
     for block in blocks:
-        if (
-            isinstance(block, Paragraph)
-            and not block.quoted
-            and (name := _label_of(block.text))
-        ):
+        if isinstance(block, Paragraph) and not block.quoted and (name := _label_of(block.text)):
             if held or label:
                 groups.append(Group(label, line, tuple(held)))
             label, line, held = name, block.line, []

@@ -39,6 +39,10 @@ def to_json(compiled: Compiled) -> Json:
         ],
         "sources": [_text(item) for item in policy.sources],
         "plays": [_play(play) for play in policy.plays],
+        "alerts": [
+            {"alert": a.alert, "play": a.play, "because": a.because, **_place(a.source)}
+            for a in policy.alerts
+        ],
         "postmortem": _postmortem(policy.postmortem),
         "ledger": [
             {"file": e.file, "line": e.line, "status": e.status.value, "rule": e.rule}
