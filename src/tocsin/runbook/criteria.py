@@ -73,30 +73,52 @@ class Criteria:
             if not says_so and not (around.levels is not None and VERB.search(words)):
                 return False
             return self.untimed(body, words, line, named)
-        role_lead = bool(lead) and level_lead is None and ROLE_WORD.search(lead) is not None
-        role_lead = role_lead and not is_act(lead) and delay_of(lead) is None
+        role_lead = level_lead is None and self._is_role_lead(lead)
         is_first = role_lead and in_path and self._rungs.is_empty and not has_clock(words)
         if is_first and (timed == 0 or named is None or FIRST.search(rest)):
             self._rungs.first_responder(lead, rest, line, timed)
             return True
-        if timed and is_measured(body) and self._says_when(body, named, level_lead):
-            account.undeclared(named, line)
-            account.measurement(words, line)
-            return True
-        if timed and is_promise(body) and (role_lead or not self._reaches(body)):
-            account.undeclared(named, line)
-            account.promise(words, line)
+        if timed and self._left_to_people(body, words, line, named, level_lead, role_lead):
             return True
         whom = roles_in(lead) if role_lead else self._role_with_time(words)
-        if timed and level_lead is None and named is None and not whom:
-            clear_enough = has_clock(words) or IMMEDIATE.search(words) or TARGET.search(words)
-            if not clear_enough and not lead and not targets_in(words):
-                return False
+        if named is None and not whom and not self._is_clear(words, lead):
+            return False
         if role_lead and in_path and not self._rungs.is_empty:
             # Of the path, and with a time of its own: a criterion that names nobody means it too.
             self._rungs.add(lead, rest, line, around.levels, quiet=True)
         self.add(body, words, line, named, whom, level_lead)
         return True
+
+    def _is_role_lead(self, lead: str) -> bool:
+        says_role = bool(lead) and ROLE_WORD.search(lead) is not None
+        return says_role and not is_act(lead) and delay_of(lead) is None
+
+    def _left_to_people(
+        self,
+        body: str,
+        words: str,
+        line: int,
+        named: Named | None,
+        level_lead: Named | None,
+        role_lead: bool,
+    ) -> bool:
+        """Account for a time that waits for a measurement, or that somebody only promises."""
+        if is_measured(body) and self._says_when(body, named, level_lead):
+            self._account.measurement(words, line)
+        elif is_promise(body) and (role_lead or not self._reaches(body)):
+            self._account.promise(words, line)
+        else:
+            return False
+        self._account.undeclared(named, line)
+        return True
+
+    def _is_clear(self, words: str, lead: str) -> bool:
+        """Say whether a line without level or role waits for something, and is no piece of work."""
+        if is_act(words) and not self._reaches(words):
+            return False
+        at_once = IMMEDIATE.search(words) and VERB.search(words)
+        clear_enough = has_clock(words) or at_once or TARGET.search(words)
+        return bool(clear_enough or lead or targets_in(words))
 
     def sentence(self, words: str, line: int, around: About) -> None:
         """Read one sentence of prose; what is no rule is left alone."""

@@ -10,7 +10,7 @@ from tocsin.runbook.account import About, Account
 from tocsin.runbook.document import Fence, Inline
 from tocsin.runbook.ladder import Climb
 from tocsin.runbook.phrases import ARROWS, clear, clock_of, delay_of, is_told, moments_of
-from tocsin.runbook.roles import VERB, is_role, roles_in, targets_in
+from tocsin.runbook.roles import VERB, is_act, is_role, roles_in, targets_in
 from tocsin.runbook.rungs import Rungs
 
 ReadLine = Callable[[Inline, About, bool], None]
@@ -53,7 +53,8 @@ class Drawings:
         """Add the roles of a chain, each reached at the time that stands at it or before it."""
         read = [(_role_of(piece), piece, line) for piece, line in pieces]
         roles = [role for role, _, _ in read if role]
-        if len(roles) < 2 or not all(is_role(one) for role in roles for one in roles_in(role)):
+        others = [role for role in roles if not all(is_role(one) for one in roles_in(role))]
+        if len(roles) < 2 or len(others) > len(roles) // 4 or any(map(_is_other, others)):
             return False
         named = around.levels
         self._account.undeclared(named, read[0][2])
@@ -69,7 +70,7 @@ class Drawings:
             self._account.notes.mark(line, LineStatus.AUTOMATED, "escalation path", again=True)
             if after_s is None:
                 note = re.search(r"\(([^()]+)\)", piece)
-                self._rungs.add(role, note[1] if note else "", line, named)
+                self._rungs.add(role, note[1] if note else "", line, named, in_chain=True)
                 continue
             own = self._account.scheme.named_in(piece) or named
             levels = own.levels if own else None
@@ -160,6 +161,11 @@ class Drawings:
             return bool(targets_in(words) or VERB.search(words) or is_role(_role_of(words)))
         named = self._account.scheme.named_in(words)
         return (named is not None and VERB.search(words) is not None) or is_role(_role_of(words))
+
+
+def _is_other(words: str) -> bool:
+    """Say whether words that are no known role cannot be one: an act, a sentence."""
+    return is_act(words) or VERB.search(words) is not None or not 1 <= len(words.split()) <= 4
 
 
 def _role_of(piece: str) -> str:

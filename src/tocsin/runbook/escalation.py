@@ -25,12 +25,12 @@ from tocsin.runbook.document import (
     rows_of,
 )
 from tocsin.runbook.drawings import Drawings
-from tocsin.runbook.escalation_tables import Tables, speaks_of_escalation
+from tocsin.runbook.escalation_tables import Tables, is_matrix, speaks_of_escalation
 from tocsin.runbook.ladder import Ladder, Rung
 from tocsin.runbook.levels import Named, Scheme, declared_in, declared_in_cell
 from tocsin.runbook.notes import Notes
 from tocsin.runbook.phrases import ABOUT_PATH, delay_of, is_refused, is_told
-from tocsin.runbook.roles import BLANK, ROLE_WORD, TARGET, VERB
+from tocsin.runbook.roles import BLANK, ROLE_WORD, TARGET, VERB, is_act
 from tocsin.runbook.rungs import Rungs
 from tocsin.runbook.severity import CLIMBS
 
@@ -48,6 +48,18 @@ def read_escalation_tables(section: Section, scheme: Scheme, ladder: Ladder, not
     for block in section.blocks:
         if isinstance(block, Table) and speaks_of_escalation(block):
             reader.block(block, NOTHING, is_path=True)
+
+
+def read_escalation_matrices(
+    section: Section, scheme: Scheme, ladder: Ladder, notes: Notes
+) -> None:
+    """Add what tables of roles by levels say in a section about telling people, and below it."""
+    account = Account(scheme, ladder, notes)
+    reader = _Reader(account)
+    for inner in section.walk():
+        for block in inner.blocks:
+            if isinstance(block, Table) and is_matrix(block, account):
+                reader.block(block, NOTHING, is_path=False)
 
 
 def read_level_escalation(section: Section, scheme: Scheme, ladder: Ladder, notes: Notes) -> None:
@@ -71,6 +83,7 @@ class _Reader:
         if _OUTSIDE.search(section.title.plain):
             return
         here = self._around(section.title.plain, around)
+        self._rungs.is_outside = re.search(r"\bexternal\b", section.title.plain, re.I) is not None
         for group in section.groups():
             title = f"{section.title.plain} {group.label}"
             is_path = ABOUT_PATH.search(title) is not None
@@ -231,7 +244,7 @@ class _Reader:
         """Say whether a line reaches nobody and waits for nothing: a step of the work itself."""
         if VERB.search(words) or self._account.named(words) is not None:
             return False
-        return delay_of(words) is None and not ROLE_WORD.search(words)
+        return is_act(words) or (delay_of(words) is None and not ROLE_WORD.search(words))
 
     def _paragraph(self, block: Paragraph, around: About, is_path: bool) -> None:
         text = block.text

@@ -98,6 +98,18 @@ def speaks_of_escalation(table: Table) -> bool:
     )
 
 
+def is_matrix(table: Table, account: Account) -> bool:
+    """Say whether a table has roles as rows, levels as columns, and times in its cells."""
+    levels = [
+        i
+        for i, cell in enumerate(table.header)
+        if i and (named := account.level_alone(cell.plain)) is not None and named.levels
+    ]
+    rows = [row for row in table.rows if row.cells and ROLE_WORD.search(row.cells[0].plain)]
+    timed = [row for row in rows if any(delay_of(row.cells[i].plain) for i in levels)]
+    return len(levels) >= 2 and len(timed) * 2 >= len(table.rows) > 1
+
+
 class Tables:
     """Reads the tables of one document's escalation sections."""
 

@@ -24,7 +24,8 @@ _EVERY = "every incident"
 class Rung(msgspec.Struct):
     """One role of the path. ``levels`` is None where the document does not filter.
 
-    An item that names two roles is two rungs of one line. ``first`` marks those of the first item.
+    An item that names two roles is two rungs of one line. ``first`` marks those of the first item,
+    ``in_chain`` those to which an arrow leads from another: without a time they are never reached.
     """
 
     role: str
@@ -32,6 +33,7 @@ class Rung(msgspec.Struct):
     line: int
     first: bool = False
     condition: Condition | None = None
+    in_chain: bool = False
 
 
 class Climb(msgspec.Struct):
@@ -200,7 +202,7 @@ def _unclimbed(
     }
     by_item: dict[tuple[int, tuple[str, ...]], list[str]] = {}
     for rung in ladder.rungs:
-        if rung.first or rung.condition is not None or rung.levels is None:
+        if rung.first or rung.in_chain or rung.condition is not None or rung.levels is None:
             continue
         key = role_key(rung.role)
         levels = tuple(level for level in rung.levels if (key, level) not in reached)

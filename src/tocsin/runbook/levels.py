@@ -45,6 +45,13 @@ _ALSO = (
 )
 _DASH = r"\s*(?:-|\u2013|\u2014|\bto\b|\bthrough\b|\.\.)\s*"
 _ABOVE = re.compile(r"\b(?:above|worse than|higher than|over)\s+(?:an?\s+)?$", re.IGNORECASE)
+_LEAD = re.compile(
+    r"^\s*(?:[-*+|>]|\d+[.)])\s*(?P<words>[*\w #-]{1,24}?)\**\s*(?:[:|(\u2013\u2014]|-\s|incidents?\b)"
+)
+_REACHING = re.compile(
+    r"escalat|\bpage[sd]?\b|notif|\bcall\b|immediate|\bafter\b|\d\s*-?(?:m|min\w*|h|hours?|hrs?)\b",
+    re.IGNORECASE,
+)
 _BARE_NOUN = re.compile(
     r"^(?:incidents?|severity|priority|level|issues?|alerts?|outages?)$", re.IGNORECASE
 )
@@ -286,7 +293,10 @@ def scheme_of(declared: Sequence[Declared]) -> Scheme:
 
 
 def mentioned_levels(text: str) -> tuple[Declared, ...]:
-    """Return the P- and SEV-levels that a text mentions, for documents that never declare them."""
+    """Return the levels that a text mentions, for documents that never declare them.
+
+    P- and SEV-levels count anywhere, others only where they open a line.
+    """
     found: list[Declared] = []
     for family in ("p", "sev"):
         pattern = rf"(?<![\w/.-])({'P' if family == 'p' else 'SEV-?'})([0-5])(?!\w|\.\d)"
@@ -294,7 +304,14 @@ def mentioned_levels(text: str) -> tuple[Declared, ...]:
             order = int(match[2])
             found.append(Declared(f"{family}{order}", match[0], "", family, order))
         if found:
-            break
+            return tuple(found)
+    for line in text.splitlines():
+        lead = _LEAD.match(line)
+        if lead is None or not _REACHING.search(line):
+            continue
+        declared = declared_in(lead["words"].replace("*", ""), whole=True)
+        if declared is not None and (not found or declared.family == found[0].family):
+            found.append(declared)
     return tuple(found)
 
 

@@ -62,7 +62,9 @@ UNRESOLVED = re.compile(
 )
 BREACH = re.compile(
     r"(?:critical\s+|suspected\s+|confirmed\s+)?(?:security|data)\s+(?:breach|incident|compromise)\w*"
-    r"|\bbreach(?:es|ed)?\b|\bbreak-ins?\b|\bintru(?:der|sion)s?\b|compromised",
+    r"|\bbreach(?:es|ed)?\b|\bbreak-ins?\b|\bintru(?:der|sion)s?\b"
+    r"|\b(?:account|credential|key|system|host|server|token|secret|password|database|data|security)s?\b"
+    r"(?:\W+\w+){0,2}?\W+compromised|\bcompromised\s+(?:account|credential|key|system|host|server|token|secret)",
     re.IGNORECASE,
 )
 DATA_LOSS = re.compile(r"data (?:loss|corruption)|lost data|loss of data", re.IGNORECASE)

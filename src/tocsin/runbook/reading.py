@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 
 import msgspec
 
 from tocsin.core.policy import (
     Communication,
     EscalationRule,
+    LedgerEntry,
     LineStatus,
     Play,
     Postmortem,
@@ -18,6 +20,7 @@ from tocsin.runbook.communication import read_communications
 from tocsin.runbook.document import Block, Document, Fence, Listing, Other, Section
 from tocsin.runbook.escalation import (
     read_escalation,
+    read_escalation_matrices,
     read_escalation_tables,
     read_level_escalation,
 )
@@ -37,7 +40,7 @@ from tocsin.runbook.scenarios import (
     read_scenario,
     read_scenarios,
 )
-from tocsin.runbook.severity import Severities
+from tocsin.runbook.severity import read_severities
 from tocsin.runbook.trials import without_trials
 
 # A title can be the only heading of what it is about.
@@ -48,12 +51,13 @@ class Reading:
     """One document on its way."""
 
     def __init__(self, document: Document) -> None:
+        self.parsed = document
         plain, self._trials = without_trials(document)
         self.document = with_pseudo_headings(plain)
         self.notes = Notes(self.document)
         for trial in self._trials:
             self.notes.mark_block(trial, LineStatus.AUTOMATED, "test of this runbook")
-        self.severities = Severities()
+        self.severities = read_severities(self.document, self.notes)
         self.in_force = True
         self.escalations: tuple[EscalationRule, ...] = ()
         self.communications: list[Communication] = []
@@ -61,16 +65,34 @@ class Reading:
         self.process = Process()
         self.postmortem: Postmortem | None = None
         self._ladder = Ladder()
-        self._scheme = Scheme()
+        self._scheme: Scheme = Scheme()
+        self._is_read = False
 
-    @property
+    @cached_property
     def is_alert(self) -> bool:
         """Say whether the document explains one alert, and decides nothing for the others."""
         return is_alert_document(self.document)
 
+    @cached_property
+    def weight(self) -> int:
+        """Return about how many kinds of rules the document speaks."""
+        about = {meaning_of(s.title.plain) for s in self.document.root.walk() if s.level}
+        return len(about - {None})
+
+    @cached_property
+    def ledger(self) -> tuple[LedgerEntry, ...]:
+        """Return the account of all lines. Only to be asked for once the document is read."""
+        return self.notes.ledger()
+
+    def is_open_to(self, scheme: Scheme) -> bool:
+        """Say whether the document is still to be read, or has been read by these levels."""
+        return not self._is_read or self._scheme == scheme
+
     def read(self, scheme: Scheme) -> None:
-        """Read all sections by the levels that are in force."""
-        self._scheme = scheme
+        """Read all sections by the levels that are in force; a second time changes nothing."""
+        if self._is_read:
+            return
+        self._scheme, self._is_read = scheme, True
         if self.severities.levels and self.severities.scheme != scheme:
             self._step_back(scheme)
         if self.is_alert:
@@ -138,6 +160,7 @@ class Reading:
         read = read_communications(told, self._scheme, self.notes)
         self.communications.extend(read.rules)
         self.process.checklists.extend(read.checklists)
+        read_escalation_matrices(told, self._scheme, self._ladder, self.notes)
         for below in climbs:
             read_escalation(below, self._scheme, self._ladder, self.notes)
 

@@ -10,7 +10,7 @@ from tocsin.runbook.document import Inline
 from tocsin.runbook.ladder import Climb, Rung, report_event
 from tocsin.runbook.levels import Named
 from tocsin.runbook.phrases import BREACH, FIRST, condition_of
-from tocsin.runbook.roles import BLANK, ROLE_WORD, is_act, is_audience, roles_in
+from tocsin.runbook.roles import BLANK, ROLE_WORD, VERB, is_act, is_audience, roles_in
 
 _JOINS = re.compile(r"^\s*(?:,|\+|&|/|\band\b|\bor\b)")
 _WHOLE_LEAD = re.compile(
@@ -38,10 +38,14 @@ def also_breach(words: str, named: Named) -> bool:
 
 
 class Rungs:
-    """Reads the items of the path."""
+    """Reads the items of the path.
+
+    While it ``is_outside``, below a heading about people outside, nobody is a first responder.
+    """
 
     def __init__(self, account: Account) -> None:
         self._account = account
+        self.is_outside = False
 
     @property
     def is_empty(self) -> bool:
@@ -58,7 +62,7 @@ class Rungs:
             )
             if found:
                 role, rest = found[1], found[2]
-        if not role or is_act(role) or is_audience(role):
+        if not role or is_act(role) or is_audience(role) or VERB.match(role):
             return False
         if any(len(one.split()) > 6 for one in roles_in(role)):
             return False
@@ -82,11 +86,19 @@ class Rungs:
         )  # fmt: skip
 
     def add(
-        self, role: str, rest: str, line: int, about: Named | None, *, quiet: bool = False
+        self,
+        role: str,
+        rest: str,
+        line: int,
+        about: Named | None,
+        *,
+        quiet: bool = False,
+        in_chain: bool = False,
     ) -> None:
         """Add every role that an item of the path names, all for the same levels.
 
-        ``quiet`` leaves the findings to the criterion that the same item is.
+        ``quiet`` leaves the findings to the criterion that the same item is; ``in_chain`` says that
+        an arrow leads here, so that the role is no one to reach at once.
         """
         account = self._account
         named = (account.named(rest) if rest else None) or about
@@ -102,10 +114,12 @@ class Rungs:
             )
         roles = roles_in(role) or (role,)
         also = Condition.SECURITY_BREACH if named and also_breach(rest, named) else None
-        first = self.is_empty
+        first = self.is_empty and not self.is_outside
         for one in roles:
             levels = named.levels if named else None
-            account.ladder.rungs.append(Rung(one, levels, line, first, condition))
+            account.ladder.rungs.append(
+                Rung(one, levels, line, first, condition, in_chain and not first)
+            )
             if also is not None:
                 account.ladder.rungs.append(Rung(one, None, line, first=False, condition=also))
         if condition is not None:
