@@ -10,7 +10,17 @@ from typing import Annotated
 import typer
 
 from tocsin import __version__
-from tocsin.cli import client, contacts, doctor, documents, keeping, people, serving, simulate
+from tocsin.cli import (
+    client,
+    contacts,
+    doctor,
+    documents,
+    keeping,
+    people,
+    serving,
+    simulate,
+    trials,
+)
 
 app = typer.Typer(
     name="tocsin",
@@ -41,6 +51,7 @@ def _tocsin(
 serving.register(app)
 documents.register(app, serving.settings_beside)
 simulate.register(app, serving.settings_beside)
+trials.register(app, serving.settings_beside)
 client.register(app)
 people.register(app)
 contacts.register(app)
