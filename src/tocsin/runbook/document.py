@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import TypeAlias
+from urllib.parse import unquote
 
 import msgspec
 from markdown_it import MarkdownIt
@@ -167,6 +168,15 @@ class Section(msgspec.Struct, frozen=True):
             yield from section.walk()
 
 
+class Link(msgspec.Struct, frozen=True):
+    """A link or a picture: its target as written, and where that stands, both from 1."""
+
+    target: str
+    line: int
+    column: int
+    is_image: bool = False
+
+
 class Document(msgspec.Struct, frozen=True):
     """One file. ``lines[0]`` is line 1; ``front_matter`` is the number of its lines at the top."""
 
@@ -175,6 +185,7 @@ class Document(msgspec.Struct, frozen=True):
     root: Section
     front_matter: int = 0
     front_title: str = ""
+    links: tuple[Link, ...] = ()
 
     @property
     def title_section(self) -> Section | None:
@@ -218,7 +229,7 @@ def read_document(file: str, text: str) -> Document:
             target.extend(flat.block())
     nowhere = Inline(raw="", plain="", line=1, end=1)
     root = Section(nowhere, 0, tuple(root_blocks), _nest(headings))
-    return Document(file, tuple(lines), root, front, front_title)
+    return Document(file, tuple(lines), root, front, front_title, tuple(flat.links))
 
 
 def split_lines(text: str) -> list[str]:
@@ -301,6 +312,7 @@ class _Flat:
         self._tokens = tokens
         self._lines = lines
         self._at = 0
+        self.links: list[Link] = []
 
     @property
     def done(self) -> bool:
@@ -406,6 +418,8 @@ class _Flat:
         raw = token.content
         checkbox = _CHECKBOX.match(raw)
         children = token.children or []
+        if "[" in raw or "<" in raw:
+            self.links.extend(self._links(children, line, end))
         plain = "".join(_words(child) for child in children)
         if checkbox:
             plain = _CHECKBOX.sub("", plain)
@@ -426,6 +440,22 @@ class _Flat:
             is_label=is_strong and bool(lead) and not rest.strip(),
             checkbox=checkbox is not None,
         )
+
+    def _links(self, children: Sequence[Token], line: int, end: int) -> Iterator[Link]:
+        for child in children:
+            is_image = child.type == "image"
+            if is_image or child.type == "link_open":
+                target = str(child.attrGet("src" if is_image else "href") or "")
+                yield Link(unquote(target), *self._place(target, line, end), is_image)
+
+    def _place(self, target: str, line: int, end: int) -> tuple[int, int]:
+        """Return where a target stands; a reference ("[x][y]") is defined elsewhere: its line."""
+        for number in range(line, min(end, len(self._lines)) + 1):
+            for written in (target, unquote(target)):
+                at = self._lines[number - 1].find(written) if written else -1
+                if at >= 0:
+                    return number, at + 1
+        return line, 1
 
     def _codes(self, children: Sequence[Token], line: int, end: int) -> tuple[Code, ...]:
         codes: list[Code] = []

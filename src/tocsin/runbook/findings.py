@@ -41,6 +41,7 @@ CATALOGUE: dict[str, tuple[Level, str]] = {
     "T130": (Level.INFO, "An escalation gives two times for one page."),
     "T131": (Level.WARNING, "Updates are asked for without a rhythm."),
     "T132": (Level.WARNING, "An audience has no address."),
+    "T133": (Level.WARNING, "Another document decides instead of this one."),
     "T134": (Level.WARNING, "A filter names no declared severity."),
     "T135": (Level.WARNING, "A communication rule was not understood."),
     "T136": (Level.INFO, "A promise in a severity level is not acted upon."),

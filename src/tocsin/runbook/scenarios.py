@@ -160,6 +160,7 @@ class _Reader:
         self._alerts: list[str] = []
         self._severity: str | None = None
         self._drafts = Drafts(notes)
+        self._pointers: list[Paragraph] = []
 
     def part(self, section: Section, inherited: Part | None) -> None:
         """Read a subsection: its heading says which part of the scenario it is."""
@@ -335,7 +336,10 @@ class _Reader:
             text = step_text(block.text, self._notes)
             self._drafts.add(Draft(text, block.line, block.end, part or Part.STEPS, judged))
         else:
-            self._notes.mark_block(block, LineStatus.REFERENCE, "prose of a scenario")
+            if "](" in block.text.raw and not block.quoted:
+                self._pointers.append(block)
+            else:
+                self._notes.mark_block(block, LineStatus.REFERENCE, "prose of a scenario")
 
     def _fence(
         self,
@@ -413,6 +417,7 @@ class _Reader:
 
     def play(self, title: str, line: int, anchor: str) -> Play | None:
         """Join what was read into a play, and report its traps."""
+        self._follow_pointers()
         steps = self._drafts.steps()
         if not steps and not self._symptoms:
             return None
@@ -433,6 +438,16 @@ class _Reader:
             tuple(self._alerts),
             anchor,
         )
+
+    def _follow_pointers(self) -> None:
+        """Where nothing but a link says what to do, following it is the step."""
+        is_all = self._drafts.last_listed is None and not self._symptoms
+        for block in self._pointers:
+            if is_all:
+                text = step_text(block.text, self._notes)
+                self._drafts.add(Draft(text, block.line, block.end, Part.STEPS))
+            else:
+                self._notes.mark_block(block, LineStatus.REFERENCE, "prose of a scenario")
 
     def _name(self, title: str) -> tuple[str, str | None]:
         name = _NUMBERING.sub("", title).strip() or title
