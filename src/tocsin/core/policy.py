@@ -271,7 +271,11 @@ class Level(StrEnum):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """What ``check`` says about a runbook. ``column`` counts characters from 1."""
+    """What ``check`` says about a runbook. ``column`` counts characters from 1.
+
+    ``end_column`` is that of the first character behind the words that are meant; 0 if nobody
+    said, and then they are one word.
+    """
 
     code: str
     level: Level
@@ -279,6 +283,7 @@ class Finding(msgspec.Struct, frozen=True):
     column: int
     message: str
     remedy: str
+    end_column: int = 0
 
 
 class LineStatus(StrEnum):
