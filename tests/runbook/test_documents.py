@@ -188,3 +188,21 @@ def test_a_short_text_under_the_name_of_an_alert_explains_it() -> None:
 def test_an_alert_document_may_tell_what_to_do_after_the_incident() -> None:
     text = "# Queue\n\n**Alert:** `QueueStuck`\n\n## Symptoms\n\n- Jobs wait\n\n## Diagnosis\n\n- Look\n\n## Post-Incident\n\n- Tell\n"
     assert compiled(text).policy.plays[0].alert == ("QueueStuck",)
+
+
+def test_bold_labels_on_lines_of_one_paragraph_are_labels_each() -> None:
+    body = "**Symptoms:** Jobs wait\n**Check:**\n```bash\nkubectl get pods\n```\n**Resolution:**\n- Mend\n"
+    play = compiled(scenario(body)).policy.plays[0]
+    assert [s.text for s in play.symptoms] == ["Jobs wait"]
+    assert [s.kind for s in play.steps] == [StepKind.DIAGNOSTIC, StepKind.HUMAN]
+
+
+def test_a_heading_may_name_two_alerts() -> None:
+    text = f"{PROCESS}\n## Security\n\n### Alert: DeniedOften / DeniedSecrets\n\n**Immediate actions:**\n\n- Look\n"
+    assert compiled(text).policy.plays[0].alert == ("DeniedOften", "DeniedSecrets")
+
+
+@pytest.mark.parametrize("title", ["How to use these playbooks", "Overview of runbooks"])
+def test_words_about_playbooks_are_no_scenarios(title: str) -> None:
+    text = f"{PROCESS}\n## {title}\n\n### Find yours\n\n- Open the folder\n"
+    assert not compiled(text).policy.plays

@@ -588,13 +588,19 @@ class _Turn:
             rules, key=lambda r: (r.channel, r.target or "", r.source.line) not in told
         ):
             key = (rule.channel, rule.target or "", rule.source.line)
-            wanted = key in told if ends else self.state.severity in rule.severity or key in told
+            wanted = key in told if ends else self._concerns(rule) or key in told
             if wanted and key[:2] not in done:
                 done.add(key[:2])
                 reason = (
                     Because.OPENED if because is Because.REGRADED and key not in told else because
                 )
                 self._tell_one(rule, reason)
+
+    def _concerns(self, rule: Communication) -> bool:
+        """Say whether a rule holds at this severity; without levels, what has no filter holds."""
+        if not self.policy.severities:
+            return rule.unknown_filter is None
+        return self.state.severity in rule.severity
 
     def _tell_one(self, rule: Communication, because: Because) -> None:
         contacts = () if rule.approval else self._contacts(rule)

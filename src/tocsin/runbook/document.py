@@ -21,6 +21,7 @@ _NEWLINE = re.compile(r"\r\n?|\n")
 _CHECKBOX = re.compile(r"^\[[ xX]\]\s+")
 _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _TITLE = re.compile(r"^title\s*[:=]\s*(?P<title>.*)$", re.IGNORECASE)
+_LABELLED = re.compile(r"^\s*(?:\*\*[^*\n]{1,60}:\*\*|\*\*[^*\n]{1,60}\*\*\s*:)")
 _COLON_LEAD = re.compile(r"^([^:\n]{1,60}?)\s*:(?:\s+|$)")
 _AFTER_LEAD = re.compile(r"^\s*(?:[:\u2013\u2014]|-{1,2}(?=\s)|->|\u2192)?\s*")
 
@@ -337,9 +338,9 @@ class _Flat:
         token = self._next()
         line, end = self._span(token)
         if token.type == "paragraph_open":
-            inline = self._inline(self._next(), (line, end))
+            parts = self._parted(self._next(), line, end)
             self._next()
-            return [Paragraph(inline, line, end)]
+            return [Paragraph(text, text.line, text.end) for text in parts]
         if token.type == "heading_open":
             # A heading inside a list or a quotation opens no section; it reads as a paragraph.
             inline = self._inline(self._next(), (line, end))
@@ -412,6 +413,22 @@ class _Flat:
                 rows.append(Row(tuple(cells), row[0]))
         header = rows[0].cells if rows else ()
         return Table(header, tuple(rows[1:]), line, end)
+
+    def _parted(self, token: Token, line: int, end: int) -> Iterator[Inline]:
+        """Yield a paragraph's text, apart where a line of it begins with a bold label and a colon."""
+        raw, children = token.content, token.children or []
+        rows = raw.split("\n")
+        starts = [i for i, row in enumerate(rows) if i and _LABELLED.match(row)]
+        breaks = [i for i, c in enumerate(children) if c.type in ("softbreak", "hardbreak")]
+        if not starts or len(breaks) != len(rows) - 1:
+            yield self._inline(token, (line, end))
+            return
+        for first, last in zip([0, *starts], [*starts, len(rows)], strict=True):
+            part = token.copy()
+            part.content = "\n".join(rows[first:last])
+            begin = breaks[first - 1] + 1 if first else 0
+            part.children = children[begin : breaks[last - 1] if last < len(rows) else None]
+            yield self._inline(part, (line + first, line + last - 1 if last < len(rows) else end))
 
     def _inline(self, token: Token, span: tuple[int, int]) -> Inline:
         line, end = span

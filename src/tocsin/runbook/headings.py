@@ -59,7 +59,8 @@ _MEANINGS: tuple[tuple[Meaning, re.Pattern[str]], ...] = tuple(
         (
             Meaning.SCENARIOS,
             r"scenario|common (?:incident|issue|problem|failure|alert)|known (?:incident|issue|problem|failure)"
-            r"|\bplays\b|\bplaybooks\b|\brunbooks\b|failure modes|troubleshoot"
+            r"|^(?!.*\b(?:how|using|use|about|other|all|across|list|index|overview|summar\w+)\b)(?:\W*\w+){0,3}\W*"
+            r"\b(?:plays|playbooks|runbooks)\W*$|failure modes|troubleshoot"
             r"|what (?:usually|typically|tends to) (?:break|go)",
         ),
         (

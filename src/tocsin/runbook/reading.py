@@ -33,6 +33,7 @@ from tocsin.runbook.process import Process, read_process, read_stage
 from tocsin.runbook.promises import read_promises
 from tocsin.runbook.pseudo import with_pseudo_headings
 from tocsin.runbook.scenarios import (
+    has_commands,
     is_scenario,
     names_alert,
     read_alert_document,
@@ -44,7 +45,7 @@ from tocsin.runbook.severity import read_severities
 from tocsin.runbook.trials import without_trials
 
 # A title can be the only heading of what it is about.
-_OF_ITSELF = (Meaning.ESCALATION, Meaning.COMMUNICATION, Meaning.SCENARIOS)
+_OF_ITSELF = (Meaning.ESCALATION, Meaning.COMMUNICATION)
 
 
 class Reading:
@@ -114,7 +115,11 @@ class Reading:
             return tops
         if any(meaning_of(section.title.plain) for section in tops):
             return tops
-        return (title,) if meaning_of(title.title.plain) in _OF_ITSELF else tops
+        meaning = meaning_of(title.title.plain)
+        if meaning is Meaning.SCENARIOS:
+            acts = sum(is_scenario(section) or has_commands(section) for section in tops)
+            return (title,) if 2 * acts > len(tops) else tops
+        return (title,) if meaning in _OF_ITSELF else tops
 
     def _visit(self, section: Section) -> None:
         meaning = meaning_of(section.title.plain)

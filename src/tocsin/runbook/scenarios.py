@@ -58,6 +58,7 @@ _LOOKS = re.compile(r"investigat|diagnos|triage|debug|\bcheck|what to look", re.
 _MENDS = re.compile(r"resol|mitigat|remed|\bfix|recover|workaround|action|solution", re.IGNORECASE)
 _CLIMBS = re.compile(r"escalat", re.IGNORECASE)
 _SHELLS = ("bash", "sh", "shell", "console", "zsh")
+_NAMES = re.compile(r"\s*(?:[/,]|\band\b)\s*")
 _TEMPLATE = re.compile(r"template|message|communicat|announce|notif", re.IGNORECASE)
 
 
@@ -80,8 +81,8 @@ def read_scenarios(section: Section, scheme: Scheme, notes: Notes) -> tuple[Play
 def read_procedures(section: Section, scheme: Scheme, notes: Notes) -> tuple[Play, ...]:
     """Read procedures that no symptom calls for: each heading over commands or steps is one."""
     acts = any(isinstance(b, Fence | Listing) for b in section.blocks)
-    if not section.sections or (acts and not any(map(_has_commands, section.sections))):
-        play = read_scenario(section, scheme, notes) if _has_commands(section) else None
+    if not section.sections or (acts and not any(map(has_commands, section.sections))):
+        play = read_scenario(section, scheme, notes) if has_commands(section) else None
         return (play,) if play else ()
     plays: list[Play] = []
     for inner in section.sections:
@@ -89,7 +90,7 @@ def read_procedures(section: Section, scheme: Scheme, notes: Notes) -> tuple[Pla
     return tuple(plays)
 
 
-def _has_commands(section: Section) -> bool:
+def has_commands(section: Section) -> bool:
     """Say whether anything below a heading could be typed, or is numbered as steps are."""
     return any(
         (isinstance(block, Fence) and block.language in _SHELLS)
@@ -120,7 +121,7 @@ def is_scenario(section: Section) -> bool:
 def names_alert(section: Section) -> bool:
     """Say whether a section carries a field that names its alert, or is headed by an alert's name."""
     title = _NUMBERING.sub("", section.title.plain).strip()
-    return is_alert_name(title) or any(
+    return all(map(is_alert_name, _NAMES.split(title))) or any(
         alert_field(field) is not None for field in fields_of(section.blocks)
     )
 
@@ -426,7 +427,7 @@ class _Reader:
             self._notes.find(
                 "T161", line, 1, f"\u201c{name}\u201d has no steps.", "Say what to do first."
             )
-        parts = re.split(r"\s*(?:[/,]|\band\b)\s*", name)
+        parts = _NAMES.split(name)
         if all(map(is_alert_name, parts)):
             self._alerts.extend(part for part in parts if part not in self._alerts)
         return Play(
