@@ -15,13 +15,24 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.benches import board, core, deliveries, recovery, serving, streams, timers, watching
+from tests.benches import (
+    board,
+    compiling,
+    core,
+    deliveries,
+    recovery,
+    serving,
+    streams,
+    timers,
+    watching,
+)
 from tests.benches.shares import Row
 
 PARTS: dict[str, tuple[Callable[[Path, int], list[Row]], int]] = {
     "starts": (serving.starts, 5),
     "pages": (serving.pages, 100),
     "core": (core.rows, 2_000),
+    "compiling": (compiling.rows, 1_000),
     "streams": (streams.rows, 50_000),
     "deliveries": (deliveries.rows, 20_000),
     "timers": (timers.rows, 100_000),

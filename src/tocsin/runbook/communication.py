@@ -54,9 +54,9 @@ _NO_APPROVAL = re.compile(
     re.IGNORECASE,
 )
 _TELLS = re.compile(
-    r"\b(?:notif(?:y|ies|ied|ying)|inform(?:s|ed|ing)?|tell(?:s|ing)?|announc(?:e|es|ed|ing)|post(?:s|ed|ing)?|publish\w*|send(?:s|ing)?|sent"
+    r"\b(?:notif(?:y|ies|ied|ying)|inform(?:s|ed|ing)?|tell(?:s|ing)?|announc(?:e|es|ed|ing)|post(?:s|ed|ing)?(?![-\w])|publish\w*|send(?:s|ing)?|sent"
     r"|shar(?:e|es|ing)|messag\w+|e-?mail(?:s|ed|ing)?|updat(?:e|es|ed|ing)|alert(?:s|ed)?\s+(?:the|our|all|every\w*|on-?call|people|stakeholders)|broadcast\w*"
-    r"|tweet\w*|brief(?:s|ed|ing)?|communicat(?:e|es|ed|ing)|escalat(?:e|es|ed|ing)|page[ds]?|call(?:s|ed)?|contact\w*)\b",
+    r"|tweet\w*|brief(?:s|ed|ing)?|communicat(?:e|es|ed|ing)|escalat(?:e|es|ed|ing)|(?<!status )page[ds]?|call(?:s|ed)?|contact\w*)\b",
     re.IGNORECASE,
 )
 _TELLS_FIRST = re.compile(

@@ -148,7 +148,7 @@ def _together(
 ) -> Compiled:
     ruling = ruling_of(readings, main)
     policy = policy_of(documents, readings, main, scheme, ruling)
-    loose = [*whole_findings(policy, readings), *dead_anchors([r.document for r in readings])]
+    loose = [*whole_findings(policy, readings), *dead_anchors([r.linked for r in readings])]
     for reading in readings:
         loose.extend(overruled_findings(reading, ruling))
         loose.extend(reading.notes.findings)

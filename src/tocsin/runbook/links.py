@@ -68,23 +68,39 @@ def anchors_of(document: Document) -> tuple[str, ...]:
     return tuple(found)
 
 
-def dead_anchors(documents: Sequence[Document]) -> Iterator[Finding]:
+class Linked(NamedTuple):
+    """A document with its anchors, as written and as compared, and where its links lead."""
+
+    document: Document
+    anchors: tuple[str, ...]
+    known: frozenset[str]
+    targets: tuple[tuple[Link, Target], ...]
+
+
+def linked(document: Document) -> Linked:
+    """Return what a document offers to links, and where its own lead within the folder tree."""
+    anchors = anchors_of(document)
+    pairs = ((link, resolve(document.file, link.target)) for link in document.links)
+    targets = tuple((link, target) for link, target in pairs if target is not None)
+    return Linked(document, anchors, frozenset(map(_folded, anchors)), targets)
+
+
+def dead_anchors(documents: Sequence[Linked]) -> Iterator[Finding]:
     """Yield a finding for each link to a heading that its document, being one of these, has not."""
-    anchors = {document.file: anchors_of(document) for document in documents}
-    known = {file: frozenset(map(_folded, named)) for file, named in anchors.items()}
-    for document in documents:
-        for link in document.links:
-            target = resolve(document.file, link.target)
-            if target is None or not target.anchor or target.file not in anchors:
+    by_file = {each.document.file: each for each in documents}
+    for each in documents:
+        for link, target in each.targets:
+            there = by_file.get(target.file)
+            if there is None or not target.anchor or _folded(target.anchor) in there.known:
                 continue
-            if _folded(target.anchor) in known[target.file] or _LINE_ANCHOR.match(target.anchor):
+            if _LINE_ANCHOR.match(target.anchor):
                 continue
-            where = "This document" if target.file == document.file else target.file
+            where = "This document" if there is each else target.file
             yield _finding(
-                document,
+                each.document,
                 link,
                 f"{where} has no heading \u201c#{target.anchor}\u201d.",
-                _hint(target.anchor, anchors[target.file], "#"),
+                _hint(target.anchor, there.anchors, "#"),
             )
 
 

@@ -27,6 +27,7 @@ from tocsin.runbook.escalation import (
 from tocsin.runbook.headings import Meaning, is_alert_document, meaning_of
 from tocsin.runbook.ladder import Ladder, settle
 from tocsin.runbook.levels import Scheme
+from tocsin.runbook.links import Linked, linked
 from tocsin.runbook.notes import Notes
 from tocsin.runbook.postmortem import read_postmortem
 from tocsin.runbook.process import Process, read_process, read_stage
@@ -79,6 +80,11 @@ class Reading:
         """Return about how many kinds of rules the document speaks."""
         about = {meaning_of(s.title.plain) for s in self.document.root.walk() if s.level}
         return len(about - {None})
+
+    @cached_property
+    def linked(self) -> Linked:
+        """Return what the document offers to links, and where its own lead."""
+        return linked(self.document)
 
     @cached_property
     def ledger(self) -> tuple[LedgerEntry, ...]:
