@@ -7,6 +7,7 @@ consequences that follow from the state alone: holds, the ladder, and the rungs 
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -19,6 +20,7 @@ from tocsin.core.effects import Effect, SendNotice, SendPage, TellDesk
 from tocsin.core.escalation import plan_rungs
 from tocsin.core.events import Because, GradedBecause, Hold
 from tocsin.core.evolve import evolve
+from tocsin.core.explained import ThisPolicy
 from tocsin.core.messages import customer_message, notice_message, page_message
 from tocsin.core.phases import Phase
 from tocsin.core.policy import Clock, Urgency
@@ -687,9 +689,14 @@ class _Turn:
 
     def _process_line(self, phase: Phase) -> Source | None:
         """Return the line of the process that asks for this phase, for the citation."""
-        wanted = concepts(_PHASE_WORDS[phase]).keys()
-        items = (item for checklist in self.policy.checklists for item in checklist.items)
-        return next((i.source for i in items if wanted & concepts(i.text).keys()), None)
+        return _line_of_phase(ThisPolicy(self.policy), phase)
+
+
+@lru_cache(maxsize=256)
+def _line_of_phase(this: ThisPolicy, phase: Phase) -> Source | None:
+    wanted = concepts(_PHASE_WORDS[phase]).keys()
+    items = (item for checklist in this.policy.checklists for item in checklist.items)
+    return next((i.source for i in items if wanted & concepts(i.text).keys()), None)
 
 
 # The word that names a phase in a process, wherever the document puts it.

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 _CRITERION_MATCH_MIN = 0.7
 # A scenario's heading is the team's own summary, so a little less than a full match will do.
 _PLAY_MATCH_MIN = 0.5
+_REMEMBERED_CHARACTERS_MAX = 1_000
 _LABELS = ("severity", "priority", "level")
 _YES = frozenset({"1", "true", "yes"})
 _BREACH = frozenset({"security_breach", "security-breach", "breach"})
@@ -96,23 +97,33 @@ def grade_signal(policy: Policy, tuning: Tuning, signal: Signal) -> Grade:
 
 def grade_text(policy: Policy, tuning: Tuning, text: str) -> Grade:
     """Return the severity that the words of a signal or a declaration deserve."""
-    words = _words(tuning)
-    said = concepts(text, words)
-    direct = _best_criterion(policy, said, words)
+    words, default = _words(tuning), default_level(policy, tuning)
+    if len(text) > _REMEMBERED_CHARACTERS_MAX:
+        return _grade_text(policy, words, default, text)
+    return _graded(ThisPolicy(policy), words, default, text)
+
+
+@lru_cache(maxsize=8_192)
+def _graded(this: ThisPolicy, same: SameWords, default: str, text: str) -> Grade:
+    # The same few alerts say the same words again and again, for months.
+    return _grade_text(this.policy, same, default, text)
+
+
+def _grade_text(policy: Policy, same: SameWords, default: str, text: str) -> Grade:
+    direct = _best_criterion(policy, concepts(text, same), same)
     if direct is not None:
         level, source, match = direct
         return Grade(level.level, GradedBecause.CRITERION, source, match.words)
-    play = match_play(policy, text, tuning)
+    play = _match_play(policy, same, text)
     if play is not None:
         found = policy.play(play.play)
         assert found is not None  # match_play only names plays of this policy
-        graded = _grade_play(policy, found, words)
+        graded = _grade_play(policy, found, same)
         if graded is not None:
             level, source = graded
             return Grade(level.level, GradedBecause.SCENARIO, source, play.words)
-    level_name = default_level(policy, tuning)
-    declared = policy.severity(level_name)
-    return Grade(level_name, GradedBecause.DEFAULT, declared.source if declared else None)
+    declared = policy.severity(default)
+    return Grade(default, GradedBecause.DEFAULT, declared.source if declared else None)
 
 
 def grade_breach(policy: Policy, tuning: Tuning) -> Grade:
@@ -140,9 +151,12 @@ def choose_play(policy: Policy, tuning: Tuning, signal: Signal) -> PlayMatch | N
 
 def match_play(policy: Policy, text: str, tuning: Tuning | None = None) -> PlayMatch | None:
     """Return the play whose name or symptoms the text covers best, or None below the threshold."""
-    words = _words(tuning)
-    understood = _lexicon(policy, words).understood(concepts(text, words))
-    return _best_play(ThisPolicy(policy), words, understood)
+    return _match_play(policy, _words(tuning), text)
+
+
+def _match_play(policy: Policy, same: SameWords, text: str) -> PlayMatch | None:
+    understood = _lexicon(policy, same).understood(concepts(text, same))
+    return _best_play(ThisPolicy(policy), same, understood)
 
 
 @lru_cache(maxsize=4_096)

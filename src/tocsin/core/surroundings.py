@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from functools import lru_cache
 
 import msgspec
 import re2
@@ -17,6 +18,7 @@ EXPRESSION_OPTIONS.log_errors = False
 EXPRESSION_OPTIONS.max_mem = 524_288  # a thousand host names fit in
 
 
+@lru_cache(maxsize=4_096)
 def role_key(role: str) -> str:
     """Return the form in which roles are compared: "On-Call Engineer" is "on call engineer"."""
     return _NOT_WORD.sub(" ", role.casefold()).strip()
