@@ -11,6 +11,7 @@ import typer
 
 from tocsin import __version__
 from tocsin.cli import (
+    backtest,
     client,
     contacts,
     doctor,
@@ -52,6 +53,7 @@ serving.register(app)
 documents.register(app, serving.settings_beside)
 simulate.register(app, serving.settings_beside)
 trials.register(app, serving.settings_beside)
+backtest.register(app, serving.settings_beside)
 client.register(app)
 people.register(app)
 contacts.register(app)

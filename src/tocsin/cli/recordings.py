@@ -119,6 +119,15 @@ class Recording:
                 yield found
         progress(read)
 
+    def head(self) -> Beginning | None:
+        """Return the first line of an export, or None for a file that is none. Raises OSError."""
+        with self.path.open("rb") as file:
+            line = file.readline(_LINE_BYTES_MAX)
+        try:
+            return _BEGINNING.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+
     def acts(self) -> list[Recorded]:
         """Return what people did to incidents, which a replay must know ahead. Raises OSError."""
         found = []

@@ -326,13 +326,15 @@ class _Trial:
     def _instead(self, statement: Statement, expected: Expected) -> list[str]:
         to_them = [s for s in self.sent if self._is_to(s, expected)]
         now = [s for s in self.sent if s.after == statement.at]
-        near = sorted(self.sent, key=lambda s: abs(s.after - statement.at))
-        chosen = list({id(s): s for s in (*now, *to_them[:3], *near[:2])}.values())[:_SHOWN_MAX]
-        chosen.sort(key=lambda s: s.after)
-        told = [_say(sending) for sending in chosen]
-        if not now:
-            told.insert(0, f"{_clock(statement.at)} nothing is sent")
-        return told
+        # Who was reached just then, but in another way or for another reason, is the difference.
+        different = [s for s in to_them if s.after == statement.at]
+        if different:
+            return [_say(sending) for sending in different[:_SHOWN_MAX]]
+        near = sorted(to_them, key=lambda s: abs(s.after - statement.at))
+        others = sorted(self.sent, key=lambda s: abs(s.after - statement.at))
+        chosen = list({id(s): s for s in (*now, *near[:2], *others[:2])}.values())[:_SHOWN_MAX]
+        told = [_say(sending) for sending in sorted(chosen, key=lambda s: s.after)]
+        return told if now else [f"{_clock(statement.at)} nothing is sent", *told]
 
     def _explain(self) -> None:
         """Say of each message that did not leave what left instead, and whether it does later."""

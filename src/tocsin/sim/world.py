@@ -160,11 +160,15 @@ class World:
 
         Only here does an alert lapse by itself: who replays lapses gives signals to ``tell_desk``.
         """
+        heard = self._heard.get(signal.fingerprint)
+        if self._repeats.is_unchanged(signal, self.at):
+            if heard is not None and signal.ends_at is not None:
+                # Its place among what comes due is too early by now: that is found out then.
+                heard.ends_at, heard.received_at = signal.ends_at, self.at
+            return False
         service = service_of(signal, self.surroundings.tuning)
         if signal.ends_at is not None and signal.ends_at > self.at:
             self._hear_of(signal.fingerprint, service, signal.ends_at)
-        if self._repeats.is_unchanged(signal, self.at):
-            return False
         self._repeats.remember(signal, self.at)
         self._run("desk", service, SignalReceived(signal, self.at))
         return True
@@ -225,7 +229,6 @@ class World:
             heard = self._heard[fingerprint] = _Heard(service, ends_at, self.at)
             heappush(self._due, (heard.lapses_at, _LAPSE, fingerprint, ""))
         else:
-            # Its place in the heap is too early by now, which is found out when it comes.
             heard.service, heard.ends_at, heard.received_at = service, ends_at, self.at
 
     def _lapse(self, due_at: datetime, fingerprint: str) -> None:
