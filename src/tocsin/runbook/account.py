@@ -20,12 +20,13 @@ _FOREIGN_LEVEL = re.compile(r"(?<![\w.])(?:P|SEV-?|Sev\s|Severity\s|Priority\s)\
 class About(msgspec.Struct, frozen=True):
     """What the heading, the label or the item around says, where the words say none themselves.
 
-    ``after_s`` is None where nothing around gives a time.
+    ``after_s`` is None where nothing around gives a time; ``to`` is empty where nobody is named.
     """
 
     levels: Named | None = None
     after_s: int | None = None
     clock: Clock | None = None
+    to: tuple[str, ...] = ()
 
     def with_levels(self, named: Named | None) -> About:
         """Return the same, about these levels if there are any."""

@@ -131,7 +131,8 @@ def _mentioned(index: int, reading: Reading) -> _Mention | None:
         last = max((b.end for inner in section.walk() for b in inner.blocks), default=section.line)
         lines = range(section.line, min(last, len(reading.document.lines)) + 1)
         text = "\n".join(reading.document.lines[number - 1] for number in lines)
-        declared = mentioned_levels(text)
+        is_title = section is reading.document.title_section
+        declared = mentioned_levels(text, words=not is_title)
         if len({d.key for d in declared}) >= 2:
             scheme = scheme_of(declared)
             at = (n for n in lines if scheme.named_in(reading.document.lines[n - 1]))

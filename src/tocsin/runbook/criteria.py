@@ -35,6 +35,11 @@ _STEP = re.compile(
     r"\s*(?:\((?P<inside>[^()]*)\))?\s*(?:[:\u2013\u2014]|-(?=\s))\s*(?P<rest>.+)$",
     re.IGNORECASE,
 )
+_AROUND_A_TIME = re.compile(
+    r"\b(?:after|for|if|when|within|in|and|only|the|an?|of|at|on|more|than|over|another|further|or|later)\b"
+    r"|[^\w\s]",
+    re.IGNORECASE,
+)
 _TAIL = re.compile(r"^(?P<role>[^()]{2,60}?)\s*\((?P<inside>[^()]+)\)\W*$")
 
 
@@ -80,7 +85,9 @@ class Criteria:
             return True
         if timed and self._left_to_people(body, words, line, named, level_lead, role_lead):
             return True
-        whom = roles_in(lead) if role_lead else self._role_with_time(words)
+        if timed and role_lead and self._is_work_of_a_role(rest):
+            return False
+        whom = roles_in(lead) if role_lead else self.role_with_time(words)
         if named is None and not whom and not self._is_clear(words, lead):
             return False
         if role_lead and in_path and not self._rungs.is_empty:
@@ -92,6 +99,15 @@ class Criteria:
     def _is_role_lead(self, lead: str) -> bool:
         says_role = bool(lead) and ROLE_WORD.search(lead) is not None
         return says_role and not is_act(lead) and delay_of(lead) is None
+
+    def _is_work_of_a_role(self, rest: str) -> bool:
+        """Say whether words tell what a role does, and not when it is reached."""
+        if has_clock(rest) or VERB.search(rest) or self._account.scheme.named_in(rest):
+            return False
+        time = next(iter(moments_of(clear(rest))), None)
+        said = clear(rest)
+        said = said if time is None else said[: time.start] + said[time.end :]
+        return len(_AROUND_A_TIME.sub(" ", said).split()) > 2
 
     def _left_to_people(
         self,
@@ -117,7 +133,7 @@ class Criteria:
         if is_act(words) and not self._reaches(words):
             return False
         at_once = IMMEDIATE.search(words) and VERB.search(words)
-        clear_enough = has_clock(words) or at_once or TARGET.search(words)
+        clear_enough = has_clock(words) or at_once or TARGET.search(words) or VERB.match(words)
         return bool(clear_enough or lead or targets_in(words))
 
     def sentence(self, words: str, line: int, around: About) -> None:
@@ -216,11 +232,29 @@ class Criteria:
             self._account.not_carried(words, line, About(named))
             return
         if delay_of(words) is not None and not is_promise(words):
-            whom = self._role_with_time(words)
+            whom = self.role_with_time(words)
             if whom or targets_in(words) or VERB.search(words):
                 self.add(words, words, line, named, whom)
         elif self._reaches(words):
             self.untimed(words, words, line, named)
+
+    def condition_of_a_target(self, text: Inline, around: About) -> None:
+        """Read a line that says when to reach those whom the words around it name."""
+        words, line = text.plain, text.line
+        named = self._account.scheme.named_in(words) or around.levels
+        event = condition_of(words)
+        if delay_of(words) is not None and is_measured(words):
+            self._account.measurement(words, line)
+        elif delay_of(words) is not None and not is_promise(words):
+            self.add(words, words, line, named, targets_in(words) or around.to)
+        elif event is not None:
+            levels = named.levels if named else None
+            self._account.ladder.climbs.append(
+                Climb(levels, Clock.EVENT, 0, line, around.to, event, words)
+            )
+        else:
+            levels = named.levels if named else ()
+            self._account.note_not_carried(words, line, levels, around.to, end=text.end)
 
     def _below(self, body: str, words: str, line: int, named: Named | None, around: About) -> None:
         """Add a line that reaches somebody at the time that the words around it give."""
@@ -262,7 +296,7 @@ class Criteria:
             return True
         return re.search(r"\b(?:if|when|for)\b", body, re.IGNORECASE) is not None
 
-    def _role_with_time(self, words: str) -> tuple[str, ...]:
+    def role_with_time(self, words: str) -> tuple[str, ...]:
         """Return the roles of "Team lead (after 15 min)", or nobody."""
         found = _TAIL.match(words)
         if found is None or delay_of(found["inside"]) is None:

@@ -45,9 +45,30 @@ class Drawings:
         pieces = [piece for piece in ARROWS.split(clear(body)) if piece.strip(" -")]
         if pieces and _SOURCES.match(pieces[0]):
             del pieces[0]
+        if self._times_first(body, words, line, around.with_levels(named)):
+            return True
         return len(pieces) >= 2 and self._chain(
             [(piece, line) for piece in pieces], words, around.with_levels(named)
         )
+
+    def _times_first(self, body: str, words: str, line: int, around: About) -> bool:
+        """Read ``15 min -> Team lead, 30 min -> Director``."""
+        pairs = [ARROWS.split(clear(pair)) for pair in re.split(r"[,;]\s+", body)]
+        if not all(len(pair) == 2 and delay_of(pair[0]) is not None for pair in pairs):
+            return False
+        if not all(not _role_of(pair[0]) and is_role(pair[1].strip()) for pair in pairs):
+            return False
+        named = around.levels
+        self._account.undeclared(named, line)
+        for time, who in pairs:
+            after_s = delay_of(time) or 0
+            levels = named.levels if named else None
+            clock = clock_of(time, after_s)
+            self._account.ladder.climbs.append(
+                Climb(levels, clock, after_s, line, roles_in(who), None, words)
+            )
+        self._account.notes.mark(line, LineStatus.AUTOMATED, "escalation path")
+        return True
 
     def _chain(self, pieces: list[tuple[str, int]], words: str, around: About) -> bool:
         """Add the roles of a chain, each reached at the time that stands at it or before it."""
@@ -57,6 +78,7 @@ class Drawings:
         if len(roles) < 2 or len(others) > len(roles) // 4 or any(map(_is_other, others)):
             return False
         named = around.levels
+        is_timed = any(delay_of(piece) is not None for _, piece, _ in read)
         self._account.undeclared(named, read[0][2])
         waiting: int | None = None
         waited = ""
@@ -68,6 +90,8 @@ class Drawings:
             after_s, said = (waiting, waited) if after_s is None else (after_s, piece)
             waiting, waited = None, ""
             self._account.notes.mark(line, LineStatus.AUTOMATED, "escalation path", again=True)
+            if after_s is None and role == roles[0] and is_timed and not self._rungs.is_empty:
+                after_s = 0  # of a chain with times, the first is reached at once
             if after_s is None:
                 note = re.search(r"\(([^()]+)\)", piece)
                 self._rungs.add(role, note[1] if note else "", line, named, in_chain=True)

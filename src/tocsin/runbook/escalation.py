@@ -30,7 +30,7 @@ from tocsin.runbook.ladder import Ladder, Rung
 from tocsin.runbook.levels import Named, Scheme, declared_in, declared_in_cell
 from tocsin.runbook.notes import Notes
 from tocsin.runbook.phrases import ABOUT_PATH, delay_of, is_refused, is_told
-from tocsin.runbook.roles import BLANK, ROLE_WORD, TARGET, VERB, is_act
+from tocsin.runbook.roles import BLANK, ROLE_WORD, TARGET, VERB, is_act, is_role, targets_in
 from tocsin.runbook.rungs import Rungs
 from tocsin.runbook.severity import CLIMBS
 
@@ -89,8 +89,35 @@ class _Reader:
             is_path = ABOUT_PATH.search(title) is not None
             about = self._around(group.label, here) if group.label else here
             self._blocks(group.blocks, about, is_path)
+        ladder = self._account.ladder
         for inner in section.sections:
+            role = self._role_of_heading(inner)
+            rungs, climbs = len(ladder.rungs), len(ladder.climbs)
+            if role is not None:
+                self._rungs.read(role, here, in_path=True)
+            refused = len(ladder.not_carried)
             self.section(inner, here)
+            if role is not None and len(ladder.rungs) > rungs:
+                self._of_the_role(ladder.rungs[rungs : rungs + 1], climbs, refused)
+
+    def _role_of_heading(self, section: Section) -> Inline | None:
+        """Return a heading that is a role of the path: "Level 2: Team lead"."""
+        text = self._criteria.unlabelled(section.title)
+        words = re.sub(r"\([^()]*\)", "", text.plain).strip()
+        return text if is_role(words) and not ABOUT_PATH.search(words) else None
+
+    def _of_the_role(self, own: Sequence[Rung], climbs: int, refused: int) -> None:
+        """Give the times below a role to it; what it does or promises is no rule gone wrong."""
+        ladder = self._account.ladder
+        for climb in ladder.climbs[climbs:]:
+            if not climb.to:
+                climb.to = tuple(rung.role for rung in own)
+                climb.levels = own[0].levels if climb.levels is None else climb.levels
+        for line in ladder.not_carried[refused:]:
+            if not line.to:
+                note = "about the role above"
+                self._account.notes.mark(line.line, LineStatus.REFERENCE, note, again=True)
+                ladder.not_carried.remove(line)
 
     def levels(self, section: Section) -> None:
         """Read what a level's heading, table or list says of whom to reach for it."""
@@ -133,19 +160,36 @@ class _Reader:
             self.block(block, here, is_path)
 
     def _lead_in(self, text: Inline, around: About) -> About | None:
-        """Return the time that "If not resolved in 15 minutes:" sets for the list below it."""
-        if not text.plain.rstrip().endswith(":") or TARGET.search(text.plain):
+        """Return what a lead-in sets for the list below it: a time, or whom to reach.
+
+        "If not resolved in 15 minutes:" and "Page the director if:" are lead-ins.
+        """
+        if not text.plain.rstrip().endswith(":"):
             return None
+        if TARGET.search(text.plain):
+            return self._target_above(text.plain, around)
         led = time_around(text.plain)
         if led.after_s is None:
             return None
         return led.with_levels(self._account.scheme.named_in(text.plain) or around.levels)
+
+    def _target_above(self, words: str, around: About) -> About | None:
+        waits = re.search(r"\b(?:if|when|whenever|in case|once|where)\b", words, re.IGNORECASE)
+        to = targets_in(words)
+        if waits is None or delay_of(words) is not None or is_refused(words):
+            return None
+        if not to or not all(is_role(role) for role in to):
+            return None
+        named = self._account.scheme.named_in(words)
+        return msgspec.structs.replace(around.with_levels(named), to=to)
 
     def _around(self, words: str, outer: About) -> About:
         """Return what a heading or a label is about: "P1", "Path for P0/P1", "After 30 minutes"."""
         time = time_around(words)
         if time.after_s is not None:
             outer = msgspec.structs.replace(outer, after_s=time.after_s, clock=time.clock)
+        elif TARGET.search(words) and (above := self._target_above(words, outer)) is not None:
+            outer = above
         return outer.with_levels(self._level_of(words))
 
     def _level_of(self, words: str) -> Named | None:
@@ -231,6 +275,9 @@ class _Reader:
             return
         if self._drawings.arrows(words, text.line, around):
             return
+        if around.to and not VERB.search(words):
+            self._criteria.condition_of_a_target(text, around)
+            return
         if self._criteria.read(text, around, in_path) or self._rungs.read(text, around, in_path):
             return
         if self._is_work(words):
@@ -254,6 +301,12 @@ class _Reader:
         if self._is_unmarked_list(text):
             for line in _lines_of(text):
                 self._line(line, around, is_path)
+            return
+        pieces = re.split(r"(?<=;)\s+", text.plain)
+        if len(pieces) > 1 and all(delay_of(p) is not None and targets_in(p) for p in pieces):
+            for piece in pieces:
+                words = piece.rstrip(" ;.")
+                self._line(msgspec.structs.replace(text, plain=words, lead=""), around, is_path)
             return
         for sentence in re.split(r"(?<=[.;])\s+", text.plain):
             self._criteria.sentence(sentence, text.line, around)

@@ -21,7 +21,7 @@ from tocsin.runbook.phrases import (
     is_refused,
     is_told,
 )
-from tocsin.runbook.roles import BLANK, ROLE_WORD, VERB, is_audience, roles_in, targets_in
+from tocsin.runbook.roles import BLANK, ROLE_WORD, VERB, is_audience, is_role, roles_in, targets_in
 from tocsin.runbook.rungs import Rungs
 
 _NEVER = re.compile(
@@ -141,6 +141,8 @@ class Tables:
                 read = self._matrix(cells, matrix, row.line)
             elif timed:
                 read = self._timed_cells(cells, header, timed, columns, row.line)
+            elif len(self._steps(cells, columns)) >= 2:
+                read = self._step_cells(cells, columns, row.line, around)
             else:
                 read = self._cells(cells, columns, row.line, around)
             understood = understood or read
@@ -220,6 +222,28 @@ class Tables:
             self._account.undeclared(named, line)
             self._account.notes.mark(line, LineStatus.AUTOMATED, "escalation criterion")
         return read
+
+    def _steps(self, cells: list[str], columns: Columns) -> list[tuple[tuple[str, ...], int]]:
+        """Return the roles and times of the cells that are both: "Lead (15m)"; a first role alone."""
+        steps: list[tuple[tuple[str, ...], int]] = []
+        for i, cell in enumerate(cells):
+            if not cell or i in columns.severity or i in columns.aside or VERB.search(cell):
+                continue
+            roles = self._criteria.role_with_time(cell)
+            if roles:
+                steps.append((roles, delay_of(cell) or 0))
+            elif not steps and is_role(cell):
+                steps.append((roles_in(cell), 0))
+        return steps if any(self._criteria.role_with_time(cell) for cell in cells) else []
+
+    def _step_cells(self, cells: list[str], columns: Columns, line: int, around: About) -> bool:
+        """Read a row whose cells are the steps of its level's ladder."""
+        named = self._first_named(cells, columns.severity or [0]) or around.levels
+        self._account.undeclared(named, line)
+        for roles, after_s in self._steps(cells, columns):
+            self._climb(named, after_s, roles, " | ".join(cells).strip(" |"), line)
+        self._account.notes.mark(line, LineStatus.AUTOMATED, "escalation criterion")
+        return True
 
     def _cells(self, cells: list[str], columns: Columns, line: int, around: About) -> bool:
         row = " ".join(c for i, c in enumerate(cells) if c and i not in columns.aside)

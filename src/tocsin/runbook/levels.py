@@ -292,20 +292,20 @@ def scheme_of(declared: Sequence[Declared]) -> Scheme:
     return Scheme(tuple(sorted(unique.values(), key=lambda level: level.order)))
 
 
-def mentioned_levels(text: str) -> tuple[Declared, ...]:
+def mentioned_levels(text: str, *, words: bool = True) -> tuple[Declared, ...]:
     """Return the levels that a text mentions, for documents that never declare them.
 
-    P- and SEV-levels count anywhere, others only where they open a line.
+    P- and SEV-levels count anywhere, others only with ``words`` and where they open a line.
     """
     found: list[Declared] = []
     for family in ("p", "sev"):
-        pattern = rf"(?<![\w/.-])({'P' if family == 'p' else 'SEV-?'})([0-5])(?!\w|\.\d)"
+        pattern = rf"(?<![\w.-])(?:(?<!/)|(?<=\d/))({'P' if family == 'p' else 'SEV-?'})([0-5])(?!\w|\.\d)"
         for match in re.finditer(pattern, text):
             order = int(match[2])
             found.append(Declared(f"{family}{order}", match[0], "", family, order))
         if found:
             return tuple(found)
-    for line in text.splitlines():
+    for line in text.splitlines() if words else ():
         lead = _LEAD.match(line)
         if lead is None or not _REACHING.search(line):
             continue

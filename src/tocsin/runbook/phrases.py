@@ -57,6 +57,7 @@ UNRESOLVED = re.compile(
     r"|\bpersist\w*|\bstill (?:open|ongoing|going|there|unfixed|broken|burning)\b|\bunresolved\b"
     r"|\bremains? (?:open|unresolved|ongoing|down)\b|\bstill (?:down|failing|active|unstable)\b|\bongoing (?:for|after)\b"
     r"|\b(?:open|lasting|going on|down) (?:for|longer|more|over|beyond)\b"
+    r"|\bexceed(?:s|ing|ed)?\s+(?:an?\b|\d)"
     r"|\blast(?:s|ing)? (?:(?:longer|more|over|beyond|for)\b|>|\d)|\bcontinues? (?:for|beyond|past|after)\b",
     re.IGNORECASE,
 )
@@ -84,7 +85,11 @@ FIRST = re.compile(
 ARROWS = re.compile(r"\s*(?:\u2192|->|=>|\u2193)\s*")
 _AND_MORE = re.compile(r"(\d+)\s*\+\s*(?=(?:m|h|d|s)[a-z]*\b)", re.IGNORECASE)
 _FROM_START = re.compile(r"\bT\s*\+\s*(\d+)(?!\w|\s*(?:m|h|d|s)[a-z]*\b)", re.IGNORECASE)
-_RANGE_LOW = re.compile(r"(\d+)\s*(?:-|\u2013|to)\s*\d+\s*(?=[a-z])", re.IGNORECASE)
+_RANGE_LOW = re.compile(
+    r"(?<![\w-])(?<!sev )(?<!severity )(?<!priority )(?<!level )(?<!tier )(?<!step )"
+    r"(\d+)\s*(?:-|\u2013|to)\s*\d+\s*(?=[a-z])",
+    re.IGNORECASE,
+)
 _BETWEEN = re.compile(r"\bbetween\s+(\d+)\s+and\s+\d+\s*(?=[a-z])", re.IGNORECASE)
 _QUARTER = re.compile(r"\b(three\s+)?(?:an?\s+)?quarters?\s+(?:of\s+)?an?\s+hour\b", re.IGNORECASE)
 _HALF_OF = re.compile(r"\bhalf of an hour\b", re.IGNORECASE)

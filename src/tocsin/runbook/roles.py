@@ -42,7 +42,9 @@ _ENDS_A_ROLE = (
     r"|is|are|has|have|must|will|who|which|at the (?:start|beginning)|from the start"
 )
 TARGET = re.compile(
-    r"(?<![\w-])(?:escalat\w+|page|notify|call|contact|inform|alert|involve|wake|loop in|bring in|engage|reach)"
+    r"(?<![\w-])(?<!the )(?<!an )(?<!a )(?<!each )(?<!every )(?<!this )"
+    r"(?:escalat\w+|page|notify|notifie|call|contact|inform|alert|involve|wake|loop in|bring in|engage|reach"
+    r"|(?:sent|goes|go|passed|routed|transferred|handed) to)"
     r"s?\s+(?:(?:it|this|the|these|an?|all|any)\s+)?(?:incidents?\s+|issues?\s+|problems?\s+)?"
     r"(?:(?:immediately|directly|straight|right away|at once|now)\s+)?(?:up\s+)?(?:to\s+)?"
     r"(?:the\s+|your\s+|an?\s+|our\s+)?"
@@ -61,6 +63,16 @@ _SUBJECT = re.compile(
     re.IGNORECASE,
 )
 _ARROW_TARGET = re.compile(r"(?:\u2192|->|=>)\s*(?P<who>[^\u2192]+?)\s*$")
+_ORDERED = re.compile(
+    r"(?<![\w-])(?:page[sd]?|notif\w+|escalat\w+|alert(?:s|ed)?|call(?:s|ed)?|contact(?:s|ed)?|inform\w*|engage\w*|involve\w*)\b",
+    re.IGNORECASE,
+)
+_DOES = re.compile(
+    r",?\s+(?:investigat\w+|respon\w+|acknowledg\w+|acts?|handl\w+|triag\w+|joins?|takes? (?:over|action|charge)"
+    r"|works?(?: on it)?|starts?|leads? (?:the )?response|immediately|at once|only)$",
+    re.IGNORECASE,
+)
+_CALLED = re.compile(rf"(?<!the )(?<!an )(?<!a ){VERB.pattern}", re.IGNORECASE)
 _BEFORE_TIME = re.compile(
     r"^\W*(?:(?:and|then|or|to|also)\s+)*(?:the\s+|your\s+|our\s+)?(?P<who>[@#A-Za-z][\w@#/&+', -]*?)"
     rf"\s*(?:[,:(\u2013\u2014]|\s-)?\s*(?:$|(?<=[\s(,:-])(?:{_ENDS_A_ROLE})\b)",
@@ -99,7 +111,10 @@ def is_role(words: str) -> bool:
 
 def targets_in(words: str) -> tuple[str, ...]:
     """Return whom a sentence reaches, in its own words; nobody when it names nobody."""
-    found = _ARROW_TARGET.search(words) or TARGET.search(words)
+    arrow = _ARROW_TARGET.search(words)
+    if arrow is not None and _ORDERED.search(arrow["who"]):
+        return targets_in(arrow["who"])
+    found = arrow or TARGET.search(words)
     if found is not None:
         who = found["who"]
         # "Escalate P1 to the team lead": the level stands between.
@@ -112,6 +127,8 @@ def targets_in(words: str) -> tuple[str, ...]:
             return roles_in(re.sub(r"^\d+\s*\w+\s+(?=\w)", "", subject["who"]))
     for pattern in (_BEFORE_TIME, _AFTER_TIME):
         found = pattern.search(words)
+        if found is not None and pattern is _AFTER_TIME and found[0].startswith("to "):
+            found = found if _CALLED.search(words[: found.start()]) else None
         if found is not None and all(is_role(role) for role in roles_in(found["who"])):
             return roles_in(found["who"])
     return ()
@@ -159,7 +176,7 @@ def is_act(words: str) -> bool:
 def _bare(role: str) -> str:
     role = re.sub(r"^(?:both\s+)?(?:the|an?|your|our|either|also)\s+", "", role.strip(), flags=re.I)
     role = re.sub(r"'s (?:phone|mobile|cell|number|pager|line)$", "", role, flags=re.IGNORECASE)
-    return role.strip(" .")
+    return _DOES.sub("", role).strip(" .")
 
 
 def _belong_together(before: str, after: str) -> bool:

@@ -10,7 +10,7 @@ from tocsin.runbook.document import Inline
 from tocsin.runbook.ladder import Climb, Rung, report_event
 from tocsin.runbook.levels import Named
 from tocsin.runbook.phrases import BREACH, FIRST, condition_of
-from tocsin.runbook.roles import BLANK, ROLE_WORD, VERB, is_act, is_audience, roles_in
+from tocsin.runbook.roles import BLANK, ROLE_WORD, VERB, is_act, is_audience, is_role, roles_in
 
 _JOINS = re.compile(r"^\s*(?:,|\+|&|/|\band\b|\bor\b)")
 _WHOLE_LEAD = re.compile(
@@ -60,6 +60,8 @@ class Rungs:
             found = re.match(r"^(.{2,60}?)\s+[\u2013\u2014-]\s+(.+)$", text.plain) or re.match(
                 r"^([^()]{2,60}?)\s*\(([^()]+)\)\s*$", text.plain
             )
+            if found is None and (comma := re.match(r"^([^,()]{2,40}),\s+(.+)$", text.plain)):
+                found = comma if is_role(comma[1]) and not is_role(comma[2]) else None
             if found:
                 role, rest = found[1], found[2]
         if not role or is_act(role) or is_audience(role) or VERB.match(role):
