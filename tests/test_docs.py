@@ -299,7 +299,8 @@ def _rules(policy: Policy) -> Iterator[tuple[int, str]]:
             every = f", every {say_duration(timedelta(seconds=told.cadence_s))}"
         whom = "customers, by " if told.external else ""
         levels = ", ".join(told.severity) or f"no level: “{told.unknown_filter}” is none"
-        yield told.source.line, f"tell {whom}{told.channel}{target} for {levels}{every}"
+        after = ", after approval" if told.approval else ""
+        yield told.source.line, f"tell {whom}{told.channel}{target} for {levels}{every}{after}"
 
 
 def _plays(policy: Policy, above: int) -> Iterator[tuple[int, str]]:
