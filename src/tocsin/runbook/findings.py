@@ -63,6 +63,15 @@ CATALOGUE: dict[str, tuple[Level, str]] = {
     "T162": (Level.WARNING, "A link leads nowhere."),
     "T163": (Level.INFO, "A command stands outside a scenario."),
     "T164": (Level.INFO, "An escalation holds for one scenario only."),
+    "T170": (Level.WARNING, "A rung comes too late to page anybody new."),
+    "T171": (Level.INFO, "A step changes something, and nothing proves it or takes it back."),
+    "T172": (Level.INFO, "No label fills a placeholder."),
+    "T173": (Level.INFO, "A scenario names no symptoms."),
+    "T174": (Level.WARNING, "No source can observe a symptom."),
+    "T175": (Level.WARNING, "SQL writes."),
+    "T176": (Level.WARNING, "An alert has two documents."),
+    "T177": (Level.WARNING, "No alert leads to a document."),
+    "T178": (Level.WARNING, "The link of an alert leads to no document."),
 }
 
 
