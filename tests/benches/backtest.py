@@ -38,7 +38,7 @@ _START = datetime(2026, 9, 1, tzinfo=UTC)
 def write_signals(file: BinaryIO, count: int, *, seed: int = 1) -> int:
     """Write about so many alerts of 60 services, re-sent each minute; return how many were news.
 
-    One in 25 is: as in a team whose alerts fire for about 25 minutes each.
+    As of a team whose alerts fire for about an hour each: one in thirty is.
     """
     rng = Random(seed)  # noqa: S311 - the same for the same seed
     written = news = 0
@@ -59,7 +59,7 @@ def write_signals(file: BinaryIO, count: int, *, seed: int = 1) -> int:
                 labels["severity"] = level
             annotations = {"summary": rng.choice(_SAYINGS)}
             said = f'"labels":{json.dumps(labels)},"annotations":{json.dumps(annotations)}'
-            firing[number] = (said, at.isoformat(), at, rng.randint(2, 46))
+            firing[number] = (said, at.isoformat(), at, rng.randint(2, 118))
             news += 1
         for key, (said, starts_at, _, left) in list(firing.items()):
             ends_at = at if left == 0 else at + timedelta(minutes=4)
