@@ -84,9 +84,11 @@ class Recorder:
         self.left_out = 0
         self._alerts: dict[str, ev.AlertPlaced] = {}
         self._incidents: dict[str, _Incident] = {}
+        self._declaring: list[_Incident] = []
 
     def take_desk(self, at: datetime, service: str, event: ev.DeskEvent) -> Iterator[Recorded]:
         """Yield what reached a desk, by one of its events."""
+        yield from self._flush(before=at)
         if not isinstance(event, ev.AlertPlaced):
             return
         fingerprint = event.signal.fingerprint
@@ -99,13 +101,16 @@ class Recorder:
                 return
             same_start = event.signal.starts_at == before.signal.starts_at
             if event.stale or (same_start and before.muted_by != event.muted_by):
-                return  # A silence turned, and that is recorded by itself.
+                # A silence turned; when its desk looked is a fact too.
+                yield Recorded(at, service, input=inp.SilencesChanged((fingerprint,)))
+                return
         yield Recorded(at, service, input=_received(event, at))
 
     def take_incident(
         self, at: datetime, incident: str, event: ev.IncidentEvent
     ) -> Iterator[Recorded]:
         """Yield what people did to an incident, by one of its events."""
+        yield from self._flush(before=at)
         known = self._incidents.get(incident)
         if isinstance(event, ev.IncidentOpened):
             known = self._incidents[incident] = _Incident(event.service, at)
@@ -125,6 +130,7 @@ class Recorder:
         act = self._act(known, at, event)
         if isinstance(act, inp.IncidentDeclared):
             known.declared = (at, act)
+            self._declaring.append(known)
         elif act is not None:
             yield Recorded(
                 at,
@@ -142,14 +148,19 @@ class Recorder:
 
     def end(self) -> Iterator[Recorded]:
         """Yield what was still waiting for its last event."""
-        for known in self._incidents.values():
-            yield from self._flush(known)
+        yield from self._flush()
 
-    def _flush(self, known: _Incident) -> Iterator[Recorded]:
-        if known.declared is not None:
+    def _flush(
+        self, one: _Incident | None = None, before: datetime | None = None
+    ) -> Iterator[Recorded]:
+        """Yield declarations that nothing can be added to any more, of one incident or of all."""
+        for known in [k for k in self._declaring if one is None or k is one]:
+            assert known.declared is not None, "it is declaring"
             at, declared = known.declared
-            known.declared = None
-            yield Recorded(at, known.service, input=declared)
+            if before is None or at < before:
+                self._declaring.remove(known)
+                known.declared = None
+                yield Recorded(at, known.service, input=declared)
 
     def _with(
         self, known: _Incident, at: datetime, event: ev.IncidentEvent

@@ -25,7 +25,12 @@ if TYPE_CHECKING:
     from tocsin.core.surroundings import Surroundings
     from tocsin.sim.recording import Recorded
 
-_DESK_ACTS = (inp.IncidentDeclared, inp.SignalReceived, inp.AlertLapsed)
+_DESK_INPUTS = (
+    inp.IncidentDeclared,
+    inp.SignalReceived,
+    inp.AlertLapsed,
+    inp.SilencesChanged,
+)
 
 
 class Humans(StrEnum):
@@ -99,8 +104,8 @@ class Replay:
         if recorded.at > self.world.at:
             self.advance(recorded.at)
         if recorded.silence is not None:
-            self.world.silence(recorded.silence)
-        elif isinstance(recorded.input, _DESK_ACTS):
+            self.world.silence(recorded.silence, turns=False)
+        elif isinstance(recorded.input, _DESK_INPUTS):
             self.world.tell_desk(recorded.desk, recorded.input)
 
     def advance(self, to: datetime) -> None:

@@ -16,6 +16,7 @@ from tocsin.core.inputs import (
     ResolvedByPerson,
     Signal,
     SignalReceived,
+    SilencesChanged,
 )
 from tocsin.sim.world import World
 
@@ -32,6 +33,7 @@ LASTS_MAX = timedelta(days=30)
 """How long a simulation goes on at most when nobody says how long."""
 SERVICE = "simulation"
 _NOBODY = "Somebody"
+_DESK_INPUTS = (SignalReceived, AlertLapsed, SilencesChanged, IncidentDeclared)
 
 
 class Happened(msgspec.Struct, frozen=True):
@@ -75,8 +77,8 @@ class Simulation:
         """Take one input of a recording; False for what people did: people are modelled here."""
         self.advance(recorded.at)
         if recorded.silence is not None:
-            self.world.silence(recorded.silence)
-        elif isinstance(recorded.input, (SignalReceived, AlertLapsed, IncidentDeclared)):
+            self.world.silence(recorded.silence, turns=False)
+        elif isinstance(recorded.input, _DESK_INPUTS):
             self.world.tell_desk(recorded.desk, recorded.input)
         else:
             return False

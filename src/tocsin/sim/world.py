@@ -188,15 +188,19 @@ class World:
         """Give an incident an input; return its refusal, or ""."""
         return self._run("incident", incident, received)
 
-    def silence(self, silence: Silence) -> None:
-        """Put a silence in force, or change the one of its id; desks look at what it concerns."""
+    def silence(self, silence: Silence, *, turns: bool = True) -> None:
+        """Put a silence in force, or change the one of its id; desks look at what it concerns.
+
+        Without ``turns`` they do not: who replays that they looked gives it to ``tell_desk``.
+        """
+        known = tuple(s for s in self.surroundings.silences if s.id == silence.id)
         others = tuple(s for s in self.surroundings.silences if s.id != silence.id)
-        known = next((s for s in self.surroundings.silences if s.id == silence.id), None)
         self.surroundings = replace(self.surroundings, silences=(*others, silence))
-        for turns_at in (silence.starts_at, silence.ends_at):
-            if turns_at > self.at:
-                heappush(self._due, (turns_at, _SILENCE, silence.id, ""))
-        self._silence_turned(*(s for s in (known, silence) if s is not None))
+        if turns:
+            for turns_at in (silence.starts_at, silence.ends_at):
+                if turns_at > self.at:
+                    heappush(self._due, (turns_at, _SILENCE, silence.id, ""))
+            self._silence_turned(*known, silence)
 
     def advance(self, to: datetime) -> None:
         """Let time pass, and let everything that comes due happen in its order at its instant."""
