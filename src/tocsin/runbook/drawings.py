@@ -19,6 +19,7 @@ _BRANCH = re.compile(r"^[\s\u2500-\u257f|+`*\\-]*(?:[->]+\s)?\s*")
 _ARROW_LINE = re.compile(
     r"^[\s\u2500-\u257f|]*(?:[\u2193\u25bc\u2b07\u21e3\u21e9]\ufe0f?|[|\u2502]|[vV](?=\s|$)|->|-->|=>|\u2192)+\s*(?P<rest>.*)$"
 )
+_CHARS_MAX = 1_000
 _SOURCES = re.compile(
     r"^\W*(?:alert\w*|incident\w*|page[rs]?|pager ?duty|opsgenie|start|trigger\w*|monitoring|detection)"
     r"(?: (?:fires|fired|detected|starts|triggered|declared|opened|created))?\W*$",
@@ -39,6 +40,8 @@ class Drawings:
 
     def arrows(self, words: str, line: int, around: About) -> bool:
         """Read ``On-call -> Team lead (30 min) -> Manager``, with or without a level before it."""
+        if len(words) > _CHARS_MAX:
+            return False
         lead = re.match(r"^([^:\u2192>]{1,20}):\s*(.+)$", words)
         named = self._account.named(lead[1]) if lead else None
         body = lead[2] if lead and named else words
@@ -78,6 +81,8 @@ class Drawings:
         if len(roles) < 2 or len(others) > len(roles) // 4 or any(map(_is_other, others)):
             return False
         named = around.levels
+        # On one line, "unless resolved" may stand at its end and mean every arrow.
+        around_all = words[:_CHARS_MAX] if len({n for _, _, n in read}) == 1 else ""
         is_timed = any(delay_of(piece) is not None for _, piece, _ in read)
         self._account.undeclared(named, read[0][2])
         waiting: int | None = None
@@ -98,9 +103,7 @@ class Drawings:
                 continue
             own = self._account.scheme.named_in(piece) or named
             levels = own.levels if own else None
-            clock = clock_of(
-                f"{said} {words}" if len({n for _, _, n in read}) == 1 else said, after_s
-            )
+            clock = clock_of(f"{said} {around_all}", after_s)
             self._account.ladder.climbs.append(
                 Climb(levels, clock, after_s, line, roles_in(role), None, words)
             )

@@ -126,7 +126,7 @@ class Scheme(msgspec.Struct, frozen=True):
                 continue
             first = first or match[0].strip()
             at = signs[0]
-            above = _ABOVE.search(text[: match.start()])
+            above = _ABOVE.search(text, max(0, match.start() - 40), match.start())
             if match["high"]:
                 chosen.update(range(min(signs), max(signs) + 1) if len(signs) > 1 else ())
                 short.append(match[0].strip())

@@ -107,8 +107,13 @@ _CLAUSES = re.compile(r"\s*(?:;|,|\.(?=\s)|\bthen\b|\band\b|\bor\b)\s*", re.IGNO
 ABOUT_PATH = re.compile(r"path|ladder|chain|contact|order|rung|tree|matrix|who\b", re.IGNORECASE)
 
 
+_RULE_CHARS_MAX = 1_000
+"""What is longer is no rule that anybody wrote: of it, only the beginning is read for times."""
+
+
 def clear(words: str) -> str:
     """Return words with their times in digits, of a range only the sooner end."""
+    words = words[:_RULE_CHARS_MAX]
     words = _QUARTER.sub(lambda m: "45 minutes" if m[1] else "15 minutes", words)
     words = _HALF_OF.sub("30 minutes", words)
     words = _SPOKEN.sub(
@@ -136,6 +141,7 @@ class Moment(NamedTuple):
 
 def moments_of(words: str) -> list[Moment]:
     """Return every time that is no rhythm ("every 30 minutes"), in the order of the words."""
+    words = words[:_RULE_CHARS_MAX]
     found: list[Moment] = []
     at = 0
     while (duration := find_duration(words[at:])) is not None:

@@ -27,6 +27,7 @@ _ACT = re.compile(
     r"|begins?|attempt|perform|provide|deploy|fail|remove|add)\b",
     re.IGNORECASE,
 )
+_WORDS_CHARS_MAX = 1_000
 BLANK = re.compile(
     r"^\W*(?:tbd|tba|todo|n/?a|xxx+|name|contact info)?\W*$|^\[.*\]$|^<.*>$", re.IGNORECASE
 )
@@ -111,6 +112,7 @@ def is_role(words: str) -> bool:
 
 def targets_in(words: str) -> tuple[str, ...]:
     """Return whom a sentence reaches, in its own words; nobody when it names nobody."""
+    words = words[:_WORDS_CHARS_MAX]
     arrow = _ARROW_TARGET.search(words)
     if arrow is not None and _ORDERED.search(arrow["who"]):
         return targets_in(arrow["who"])
