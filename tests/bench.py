@@ -20,6 +20,7 @@ from tests.benches import (
     compiling,
     core,
     deliveries,
+    reading,
     recovery,
     serving,
     streams,
@@ -39,6 +40,7 @@ PARTS: dict[str, tuple[Callable[[Path, int], list[Row]], int]] = {
     "board": (board.rows, 10_000),
     "recovery": (recovery.rows, 1_000_000),
     "watching": (watching.rows, 1_000_000),
+    "reading": (reading.rows, 3),
 }
 """Each part, and how many of its things it takes."""
 
