@@ -18,18 +18,16 @@ import pytest
 from msgspec.structs import replace
 
 from tests.core.world import DIRECTORY, POLICY, signal
-from tests.engine.test_engine import CLOCK, batch, ended, engine_on, eventually, running
+from tests.engine.test_engine import CLOCK, batch, ended, engine_on
 from tocsin.core import events as ev
 from tocsin.core import inputs as inp
 from tocsin.core.phases import Phase
 from tocsin.core.surroundings import Contact, Matcher, Person, Silence, Surroundings, Tuning
 from tocsin.engine import recorded
-from tocsin.engine.courier import Courier
 from tocsin.engine.turn import incident_stream
-from tocsin.integrations.wire import Credentials, Delivered, HttpRequest, HttpResponse, Links
 from tocsin.sim.recording import Beginning, End, Recorded
 from tocsin.sim.replay import Humans, Replay
-from tocsin.store import inbox, incidents, journal
+from tocsin.store import deliveries, inbox, incidents, journal
 
 pytestmark = pytest.mark.anyio
 
@@ -47,40 +45,63 @@ EVERYBODY = replace(
 )
 
 
-class Taken:
-    """A channel that takes everything at once."""
+class Served:
+    """A real engine on a real database, of which one thing is done after the other.
 
-    def request(self, message, contact, links, credentials, delivery, at):
-        return HttpRequest("POST", "http://127.0.0.1:1/", (), b"")
+    Nothing runs by itself: of a timer and an act in the same instant nobody promises which is first,
+    and a comparison must not depend on it.
+    """
 
-    def outcome(self, response):
-        return Delivered()
+    def __init__(self, database):
+        self.database = database
+        self.engine = engine_on(database, policy=FAST, tuning=TUNING, directory=EVERYBODY)
+        self._reported = set()
 
-    async def perform(self, request):
-        return HttpResponse(200, (), b"")
+    async def rest(self):
+        """Decide whatever waits, and let the channels take what was sent."""
+        while True:
+            async with self.database.reading() as c:
+                names = [queue.stream for queue in await inbox.waiting_streams(c)]
+                sent = [d for d in await deliveries.find(c) if d.id not in self._reported]
+            if not names and not sent:
+                return
+            for name in names:
+                await self.engine._run_turn(name, wait=True)
+            self._reported.update(delivery.id for delivery in sent)
+            told = [
+                (incident_stream(d.incident), inp.DeliveryReported(d.id, delivered=True))
+                for d in sorted(sent, key=lambda d: int(d.id.rpartition("/d")[2]))
+            ]
+            async with self.database.transaction() as c:
+                await inbox.append(c, told)
+
+    async def go_on(self, seconds):
+        """Let time pass: what comes due fires in its order, and nothing is about to afterwards."""
+        until = CLOCK.elapsed() + seconds
+        while True:
+            await self.engine._silences_turned()
+            await self.rest()
+            async with self.database.reading() as c:
+                due = await c.fetch(
+                    "SELECT stream, name, due_at <= now() AS is_due FROM timers"
+                    " WHERE due_at < now() + interval '0.45 s' ORDER BY due_at, stream, name"
+                )
+            fires = [f"{row['stream']}\n{row['name']}" for row in due if row["is_due"]]
+            if fires:
+                await self.engine.fire(fires[0])
+                await self.rest()
+            elif due or CLOCK.elapsed() < until:
+                await asyncio.sleep(0.02)
+            else:
+                return
 
 
-def served_by(database):
-    engine = engine_on(database, policy=FAST, tuning=TUNING, directory=EVERYBODY)
-    engine._courier = Courier(
-        database=database,
-        outbound={"taken": Taken()},
-        credentials=Credentials(),
-        smtp=None,
-        client=Taken(),
-        links=lambda incident, page: Links(f"http://x/{incident}"),
-        clock=CLOCK,
-    )
-    engine.presence.on_entry(lambda process: setattr(engine._courier, "process", process))
-    return engine
-
-
-async def story(engine, database, seed):
-    """Let alerts come, end and be silenced while people act, in a dozen steps of 0.35 s."""
+async def story(served, seed):
+    """Let alerts come, end and be silenced while people act, in 14 steps."""
     chance = random.Random(seed)  # noqa: S311 - the same for the same seed
-    firing = {}
-    for _ in range(12):
-        await eventually(lambda: nothing_comes_due(database))
+    engine, firing = served.engine, {}
+    for _ in range(14):
+        await served.go_on(0.2)
         service = chance.choice(("api", "web"))
         what = chance.choice(("fires", "fires", "fires", "ends", "people", "people", "silence"))
         if what == "fires":
@@ -95,12 +116,12 @@ async def story(engine, database, seed):
         elif what == "silence":
             now = CLOCK.now()
             lasts = timedelta(seconds=chance.uniform(0.9, 1.9))
-            await engine.silence(
-                Silence(f"s{chance.random()}", (Matcher("service", service),), now, now + lasts)
-            )
+            matchers = (Matcher("service", service),)
+            await engine.silence(Silence(f"s{chance.random()}", matchers, now, now + lasts))
         elif what == "people":
-            await act(engine, database, chance, service)
-        await asyncio.sleep(0.35)
+            await act(engine, served.database, chance, service)
+        await served.rest()
+    await served.go_on(0.5)
 
 
 async def act(engine, database, chance, service):
@@ -124,18 +145,6 @@ async def act(engine, database, chance, service):
         )
     )
     await engine.act(chance.choice(there).id, doing)
-
-
-async def nothing_comes_due(database):
-    """Say whether no timer is about to fire: which of two in one instant is first, nobody promises."""
-    async with database.reading() as c:
-        query = "SELECT count(*) FROM timers WHERE due_at < now() + interval '0.45 s'"
-        return not await c.fetchval(query)
-
-
-async def nothing_waits(database):
-    async with database.reading() as c:
-        return not await inbox.waiting_streams(c)
 
 
 def told(event):
@@ -164,19 +173,14 @@ def as_story(events):
     return judged, Counter(told(event) for event in events if isinstance(event, REPORTS))
 
 
-@pytest.mark.parametrize("seed", range(1, 6))
+@pytest.mark.parametrize("seed", range(1, 5))
 async def test_a_replay_of_what_was_served_gives_the_same_events(database, seed):
-    engine = served_by(database)
-    async with running(engine):
-        await story(engine, database, seed)
-        await eventually(lambda: nothing_waits(database))
-        until = CLOCK.now()
-        lines = [
-            line
-            async for line in recorded.lines(
-                database, until - timedelta(hours=1), until, FAST.revision, {"runbook.md": "# x"}
-            )
-        ]
+    await story(Served(database), seed)
+    until = CLOCK.now()
+    since = until - timedelta(hours=1)
+    documents = {"runbook.md": "# x"}
+    exported = recorded.lines(database, since, until, FAST.revision, documents)
+    lines = [line async for line in exported]
     async with database.reading() as c:
         names = sorted((s.id for s in await incidents.find(c)), key=lambda name: int(name[4:]))
         served = {
@@ -186,7 +190,7 @@ async def test_a_replay_of_what_was_served_gives_the_same_events(database, seed)
     records = [msgspec.json.decode(line, type=Recorded) for line in lines[1:-1]]
     ending = msgspec.json.decode(lines[-1], type=dict[str, End])["end"]
     assert (ending.records, ending.left_out) == (len(records), 0)
-    assert msgspec.json.decode(lines[0], type=Beginning).documents == {"runbook.md": "# x"}
+    assert msgspec.json.decode(lines[0], type=Beginning).documents == documents
     replayed: dict[str, list] = {}
     replay = Replay(
         FAST,
