@@ -21,6 +21,9 @@ _NEWLINE = re.compile(r"\r\n?|\n")
 _CHECKBOX = re.compile(r"^\[[ xX]\]\s+")
 _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _TITLE = re.compile(r"^title\s*[:=]\s*(?P<title>.*)$", re.IGNORECASE)
+TEXT_MAX = 4_000
+"""Characters of one paragraph, item or cell that are read for their meaning."""
+_BLANKS = re.compile(r"[ \t]{2,}")
 _LABELLED = re.compile(r"^\s*(?:\*\*[^*\n]{1,60}:\*\*|\*\*[^*\n]{1,60}\*\*\s*:)")
 _COLON_LEAD = re.compile(r"^([^:\n]{1,60}?)\s*:(?:\s+|$)")
 _AFTER_LEAD = re.compile(r"^\s*(?:[:\u2013\u2014]|-{1,2}(?=\s)|->|\u2192)?\s*")
@@ -440,7 +443,8 @@ class _Flat:
         plain = "".join(_words(child) for child in children)
         if checkbox:
             plain = _CHECKBOX.sub("", plain)
-        plain = plain.strip()
+        # Nobody writes a rule of pages; readers may look at each place of a text more than once.
+        plain = _BLANKS.sub(" ", plain).strip()[:TEXT_MAX]
         lead, is_strong = _lead(children)
         rest = plain
         if lead and plain.startswith(lead):
@@ -459,20 +463,26 @@ class _Flat:
         )
 
     def _links(self, children: Sequence[Token], line: int, end: int) -> Iterator[Link]:
+        place = (line, 0)
         for child in children:
             is_image = child.type == "image"
             if is_image or child.type == "link_open":
                 target = str(child.attrGet("src" if is_image else "href") or "")
-                yield Link(unquote(target), *self._place(target, line, end), is_image)
+                found = self._place(target, place, end)
+                place = found or place
+                at, column = found or (line, 0)
+                yield Link(unquote(target), at, column + 1, is_image)
 
-    def _place(self, target: str, line: int, end: int) -> tuple[int, int]:
-        """Return where a target stands; a reference ("[x][y]") is defined elsewhere: its line."""
-        for number in range(line, min(end, len(self._lines)) + 1):
+    def _place(self, target: str, after: tuple[int, int], end: int) -> tuple[int, int] | None:
+        """Return line and offset of a target; None for a reference, which is defined elsewhere."""
+        first, begin = after
+        for number in range(first, min(end, len(self._lines)) + 1):
             for written in (target, unquote(target)):
-                at = self._lines[number - 1].find(written) if written else -1
+                start = begin if number == first else 0
+                at = self._lines[number - 1].find(written, start) if written else -1
                 if at >= 0:
-                    return number, at + 1
-        return line, 1
+                    return number, at
+        return None
 
     def _codes(self, children: Sequence[Token], line: int, end: int) -> tuple[Code, ...]:
         codes: list[Code] = []

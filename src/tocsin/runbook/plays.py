@@ -33,6 +33,8 @@ _PROOF = re.compile(
     re.IGNORECASE,
 )
 _READING = (CommandClass.READ_ONLY,)
+# Comments are compared with every step; nobody writes a scenario of more.
+_STEPS_COMPARED_MAX = 200
 NOT_RUN = "shown to a person: commands are not run yet"
 
 
@@ -84,7 +86,11 @@ class Drafts:
         self._join()
         self._drafts.sort(key=lambda draft: draft.line)
         report([judged for draft in self._drafts for judged in draft.judged], self._notes)
-        steps = [self._step(draft, i) for i, draft in enumerate(self._drafts)]
+        steps: list[Step] = []
+        acted = False
+        for draft in self._drafts:
+            steps.append(self._step(draft, after_action=acted))
+            acted = acted or steps[-1].kind is StepKind.ACTION
         for entry in self._said:
             self._apply(entry, steps)
         return tuple(steps)
@@ -110,7 +116,7 @@ class Drafts:
 
     def _join(self) -> None:
         listed = [draft for draft in self._drafts if draft.listed]
-        texts = [draft.text for draft in listed]
+        texts = [draft.text for draft in listed[:_STEPS_COMPARED_MAX]]
         for block, part in self._offers:
             label = label_of(block.comments)
             judged = [j for j in block.judged if j.command.kind is not CommandClass.NOT_A_COMMAND]
@@ -137,12 +143,8 @@ class Drafts:
             "Add the command, or move the words into the list of steps.",
         )
 
-    def _step(self, draft: Draft, index: int) -> Step:
+    def _step(self, draft: Draft, *, after_action: bool) -> Step:
         commands = tuple(judged.command for judged in draft.judged)
-        after_action = any(
-            _kind_of(tuple(j.command for j in earlier.judged)) is StepKind.ACTION
-            for earlier in self._drafts[:index]
-        )
         kind = _kind_of(commands)
         is_proof = draft.part is Part.CHECKS or (
             after_action and _PROOF.search(draft.text) is not None
