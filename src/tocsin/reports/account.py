@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from tocsin.base.durations import say_duration
 from tocsin.base.source import Source
 from tocsin.core import events as ev
 from tocsin.core.events import Because
@@ -290,9 +292,10 @@ def _differences(before: Case, after: Case) -> list[Example]:
 def _say(case: Case, name: str, page: Paged | None) -> str:
     if page is None:
         return f"{name} is not paged"
-    minutes = round((page.at - case.opened_at).total_seconds() / 60)
-    after = f"after {minutes // 60}:{minutes % 60:02d} h" if minutes else "at once"
-    return f"{name} is paged {after}"
+    after = page.at - case.opened_at
+    if after < timedelta(minutes=1):
+        return f"{name} is paged at once"
+    return f"{name} is paged after {say_duration(after)}"
 
 
 def _rows(old: Counter[str], new: Counter[str]) -> tuple[Row, ...]:

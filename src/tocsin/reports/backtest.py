@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from tocsin.base.source import Source
 
-EXAMPLES_SHOWN_MAX = 100
+EXAMPLES_SHOWN_MAX = 40
 _WIDTH = 1080
 _BAR = 18
 _LABELS = 190
@@ -27,7 +27,7 @@ _STYLE = """\
 .key li{display:flex;align-items:center;gap:7px}.key i{width:14px;height:10px;background:var(--rule2)}
 .key i.n{background:var(--ink)}.more{font-weight:600}td q{color:var(--ink2)}
 .two{display:grid;gap:0 48px}@media (min-width:860px){.two{grid-template-columns:1fr 1fr}}
-.stats dd small{font:400 .875rem var(--sans);color:var(--ink3)}
+.stats dd small{white-space:nowrap;font:400 .875rem var(--sans);color:var(--ink3)}
 """
 
 

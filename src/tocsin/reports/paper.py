@@ -38,7 +38,7 @@ section>h2{margin-bottom:12px}
 caption{text-align:start;color:var(--ink3);padding-bottom:6px}
 th{text-align:start;font-weight:600}td,th{padding:8px 14px 8px 0;vertical-align:top;
 border-top:1px solid var(--rule)}thead th{border-top:0;color:var(--ink3);font-weight:400;padding-top:0}
-.stats{display:grid;grid-template-columns:repeat(auto-fit,minmax(130px,1fr));gap:16px 24px;
+.stats{display:grid;grid-template-columns:repeat(auto-fit,minmax(118px,1fr));gap:16px 24px;
 padding-block:16px;border-block:1px solid var(--rule);margin-top:24px}
 .stats dt{color:var(--ink3);font-size:.875rem}.stats dd{font-size:1.25rem;font-weight:600}
 .sev{display:inline-grid;place-items:center;min-width:2.6em;height:2.5em;padding:0 .3em;

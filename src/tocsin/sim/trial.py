@@ -332,7 +332,7 @@ class _Trial:
             return [_say(sending) for sending in different[:_SHOWN_MAX]]
         near = sorted(to_them, key=lambda s: abs(s.after - statement.at))
         others = sorted(self.sent, key=lambda s: abs(s.after - statement.at))
-        chosen = list({id(s): s for s in (*now, *near[:2], *others[:2])}.values())[:_SHOWN_MAX]
+        chosen = list({id(s): s for s in (*near[:2], *now, *others[:2])}.values())[:_SHOWN_MAX]
         told = [_say(sending) for sending in sorted(chosen, key=lambda s: s.after)]
         return told if now else [f"{_clock(statement.at)} nothing is sent", *told]
 
@@ -341,7 +341,8 @@ class _Trial:
         if not self._missed:
             return
         last = max(statement.at for statement, _ in self._missed)
-        looks_to = min(self.start + last * _SECONDS_A_MINUTE, self.start + _LOOKED_AHEAD_MAX)
+        ahead = max(last * _SECONDS_A_MINUTE, last + timedelta(days=1))
+        looks_to = self.start + min(ahead, _LOOKED_AHEAD_MAX)
         self.world.advance(max(looks_to, self.world.at))
         for statement, expected in self._missed:
             instead = self._instead(statement, expected)
