@@ -35,6 +35,9 @@ _STEP = re.compile(
     r"\s*(?:\((?P<inside>[^()]*)\))?\s*(?:[:\u2013\u2014]|-(?=\s))\s*(?P<rest>.+)$",
     re.IGNORECASE,
 )
+_PAGED_FIRST = re.compile(
+    r"^(?!.*\b(?:if|when|unless|until|once|before|after)\b).*\bfirst\b\W*$", re.IGNORECASE
+)
 _AROUND_A_TIME = re.compile(
     r"\b(?:after|for|if|when|within|in|and|only|the|an?|of|at|on|more|than|over|another|further|or|later)\b"
     r"|[^\w\s]",
@@ -142,9 +145,16 @@ class Criteria:
         if not VERB.search(words) or is_told(words):
             return
         named = account.scheme.named_in(words) or around.levels
-        target = TARGET.search(words) is not None
+        target = TARGET.search(words) is not None or bool(targets_in(words))
         timed = delay_of(words)
         if is_refused(words):
+            return
+        if timed is None and _PAGED_FIRST.search(words) and targets_in(words):
+            levels = named.levels if named else None
+            account.ladder.climbs.append(
+                Climb(levels, Clock.IMMEDIATE, 0, line, targets_in(words), None, words)
+            )
+            account.notes.mark(line, LineStatus.AUTOMATED, "escalation criterion")
             return
         if timed and is_measured(words):
             account.measurement(words, line)

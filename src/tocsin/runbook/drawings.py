@@ -19,6 +19,7 @@ _BRANCH = re.compile(r"^[\s\u2500-\u257f|+`*\\-]*(?:[->]+\s)?\s*")
 _ARROW_LINE = re.compile(
     r"^[\s\u2500-\u257f|]*(?:[\u2193\u25bc\u2b07\u21e3\u21e9]\ufe0f?|[|\u2502]|[vV](?=\s|$)|->|-->|=>|\u2192)+\s*(?P<rest>.*)$"
 )
+_COLUMN = re.compile(r"(?<![:,;])[ \t]{2,}")
 _CHARS_MAX = 1_000
 _SOURCES = re.compile(
     r"^\W*(?:alert\w*|incident\w*|page[rs]?|pager ?duty|opsgenie|start|trigger\w*|monitoring|detection)"
@@ -46,6 +47,9 @@ class Drawings:
         named = self._account.named(lead[1]) if lead else None
         body = lead[2] if lead and named else words
         pieces = [piece for piece in ARROWS.split(clear(body)) if piece.strip(" -")]
+        if named is None and len(pieces) > 2:
+            named = self._account.level_alone(pieces[0])
+            pieces = pieces[1:] if named is not None else pieces
         if pieces and _SOURCES.match(pieces[0]):
             del pieces[0]
         if self._times_first(body, words, line, around.with_levels(named)):
@@ -163,7 +167,9 @@ class Drawings:
 
     def _tree(self, lines: list[tuple[str, int]], around: About, read_line: ReadLine) -> bool:
         """Read a tree or a list: every line a level, or a rule, or a role; else nothing of it."""
-        bare = [(_BRANCH.sub("", text, count=1).strip(), line) for text, line in lines]
+        bare = [
+            (_COLUMN.sub(": ", _BRANCH.sub("", t, count=1).strip(), count=1), n) for t, n in lines
+        ]
         if len(lines) > 1 and not all(self._speaks(text) for text, _ in bare):
             return False
         if len(lines) == 1 and not (self._speaks(bare[0][0]) and self._account.named(bare[0][0])):

@@ -29,7 +29,7 @@ from tocsin.runbook.escalation_tables import Tables, is_matrix, speaks_of_escala
 from tocsin.runbook.ladder import Ladder, Rung
 from tocsin.runbook.levels import Named, Scheme, declared_in, declared_in_cell
 from tocsin.runbook.notes import Notes
-from tocsin.runbook.phrases import ABOUT_PATH, delay_of, is_refused, is_told
+from tocsin.runbook.phrases import ABOUT_PATH, ARROWS, delay_of, is_refused, is_told
 from tocsin.runbook.roles import BLANK, ROLE_WORD, TARGET, VERB, is_act, is_role, targets_in
 from tocsin.runbook.rungs import Rungs
 from tocsin.runbook.severity import CLIMBS
@@ -295,6 +295,11 @@ class _Reader:
 
     def _paragraph(self, block: Paragraph, around: About, is_path: bool) -> None:
         text = block.text
+        lines = _lines_of(text)
+        if len(lines) > 1 and all(len(ARROWS.split(line.plain)) > 2 for line in lines):
+            for line in lines:
+                self._line(line, around, is_path)
+            return
         if self._drawings.arrows(text.plain, text.line, around):
             self._account.notes.mark_block(block, LineStatus.AUTOMATED, "escalation path")
             return

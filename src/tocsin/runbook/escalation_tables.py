@@ -19,6 +19,7 @@ from tocsin.runbook.phrases import (
     has_clock,
     is_measured,
     is_refused,
+    is_some_day,
     is_told,
 )
 from tocsin.runbook.roles import BLANK, ROLE_WORD, VERB, is_audience, is_role, roles_in, targets_in
@@ -61,7 +62,8 @@ _AREA = re.compile(
     r"|subject|topic",
     re.IGNORECASE,
 )
-_ROTA = re.compile(r"\b(?:week|date|shift|month|day)s?\b", re.IGNORECASE)
+_TIER = re.compile(r"^\W*(?:tier|level|l|step|stage|line)\s*-?\d\W*$", re.IGNORECASE)
+_WHO_ROW = re.compile(r"\bwho\b|role|contact|person|team|responder|owner", re.IGNORECASE)
 
 
 class Columns:
@@ -134,6 +136,8 @@ class Tables:
             and (has_clock(h) or not _PROMISE.search(h))
         }
         columns = Columns(header)
+        if self._tiers(table, header, around):
+            return
         understood = False
         for row in table.rows:
             cells = [cell.plain for cell in row.cells] + [""] * len(header)
@@ -152,6 +156,31 @@ class Tables:
             self._account.notes.mark(
                 table.line, LineStatus.REFERENCE, "table header", end=table.line + 1
             )
+
+    def _tiers(self, table: Table, header: list[str], around: About) -> bool:
+        """Read a table whose columns are the steps of one ladder, with a row of roles and of times."""
+        if len(header) < 3 or not all(_TIER.match(title) for title in header[1:]):
+            return False
+        by_title = {row.cells[0].plain: row for row in table.rows if row.cells}
+        who = next((row for title, row in by_title.items() if _WHO_ROW.search(title)), None)
+        when = next(
+            (
+                row
+                for title, row in by_title.items()
+                if row is not who and _WHEN.search(title) and not _PROMISE.search(title)
+            ),
+            None,
+        )
+        if who is None or when is None:
+            return False
+        for role, time in zip(who.cells[1:], when.cells[1:], strict=False):
+            after_s = delay_of(time.plain)
+            if after_s is not None:
+                self._climb(around.levels, after_s, roles_in(role.plain), time.plain, who.line)
+        self._account.notes.mark_block(table, LineStatus.REFERENCE, "unread row of the ladder")
+        for row in (who, when):
+            self._account.notes.mark(row.line, LineStatus.AUTOMATED, "escalation path", again=True)
+        return True
 
     def _matrix(self, cells: list[str], matrix: dict[int, Named], line: int) -> bool:
         """Read a row of roles by levels: each cell says when, or merely that.
@@ -255,7 +284,7 @@ class Tables:
         who, targets = self._whom(cells, columns, when, row)
         timed = delay_of(when) if when else None
         timed = delay_of(row) if timed is None else timed
-        if row.rstrip().endswith("*"):
+        if row.rstrip().endswith("*") or (when and is_some_day(when)):
             return False
         if timed is None:
             waits = of_level is not None and when not in ("", who) and has_clock(when)

@@ -322,7 +322,7 @@ def _mentions(family: str) -> re.Pattern[str]:
         high = rf"(?:\s*[-\u2013]\s*(?:{prefix})?(?P<high>{_LETTER})(?!\w))"
         also = rf"(?P<also>(?:\s*(?:/|,|&|\band\b|\bor\b)\s*{_LETTER.replace('a-e', '')}(?!\w))+)"
     else:
-        low = rf"(?P<one>{prefix}(?P<low>\d))(?![\w]|\.\d)"
+        low = rf"(?P<one>{prefix}(?P<low>\d))(?:'?s)?(?![\w]|\.\d)"
         high = rf"(?:{_DASH}(?:{prefix})?(?P<high>\d)(?![\w]|\.\d|\s*(?:min|h|s)))"
         also = _ALSO
     return re.compile(rf"(?<![\w.]){low}(?:{high}|{also}|{_UP}|{_DOWN})?", _flags(family))

@@ -45,7 +45,7 @@ _WAS_DONE = re.compile(
 )
 _WAITS = re.compile(r"\b(?:if|when|once|until|unless|after)\b[^,]*$", re.IGNORECASE)
 UNACKNOWLEDGED = re.compile(
-    r"\b(?:no|not|without|un|nobody|no one|isn't|hasn't|doesn't|never|unless|until)[\s-]*"
+    r"\b(?:no|not|without|un|nobody|no one|isn't|hasn't|haven't|doesn't|don't|didn't|never|unless|until)[\s-]*"
     r"(?:(?:been|has|have|get|yet|an?|does|did|is|it|it's|being)\s+){0,2}(?:ack\w*|respon\w+|answer\w*|repl\w+|pick\w* up)|\bunack\w*"
     r"|\bfails? to (?:ack\w*|respond|answer|reply|pick up)|\bun(?:answered|responsive|reachable|available)\b"
     r"|\b(?:not|cannot|can't|isn't) (?:be )?(?:reach\w*|available)\b",
@@ -84,6 +84,10 @@ FIRST = re.compile(
 )
 ARROWS = re.compile(r"\s*(?:\u2192|->|=>|\u2193)\s*")
 _AND_MORE = re.compile(r"(\d+)\s*\+\s*(?=(?:m|h|d|s)[a-z]*\b)", re.IGNORECASE)
+_START = re.compile(
+    r"\b(?:time|minute|T)\s*[=:+]?\s*0\b(?!\s*\w)|\bT0\b|^\W*0(?=\s*(?::|\u2013|-\s|$))",
+    re.IGNORECASE,
+)
 _FROM_START = re.compile(r"\bT\s*\+\s*(\d+)(?!\w|\s*(?:m|h|d|s)[a-z]*\b)", re.IGNORECASE)
 _RANGE_LOW = re.compile(
     r"(?<![\w-])(?<!sev )(?<!severity )(?<!priority )(?<!level )(?<!tier )(?<!step )"
@@ -103,7 +107,15 @@ _AND_A_HALF = re.compile(
     re.IGNORECASE,
 )
 _RHYTHM = re.compile(r"\b(?:every|each)\s+", re.IGNORECASE)
+_LEADS = re.compile(
+    r"^\s*(?:(?:and|then|after|within|in|at|another|a further|further)\s+)+$", re.IGNORECASE
+)
 _CLAUSES = re.compile(r"\s*(?:;|,|\.(?=\s)|\bthen\b|\band\b|\bor\b)\s*", re.IGNORECASE)
+_SOME_DAY = re.compile(
+    r"\bnext (?:\w+ )?(?:day|morning|week|sprint|stand-?up|release|month|meeting)\b|\b(?:business|office|working) hours\b"
+    r"|\b(?:as|if|when|where) (?:needed|required|necessary|appropriate|applicable)\b|\bbest effort\b|\bbacklog\b",
+    re.IGNORECASE,
+)
 ABOUT_PATH = re.compile(r"path|ladder|chain|contact|order|rung|tree|matrix|who\b", re.IGNORECASE)
 
 
@@ -113,7 +125,7 @@ _RULE_CHARS_MAX = 1_000
 
 def clear(words: str) -> str:
     """Return words with their times in digits, of a range only the sooner end."""
-    words = words[:_RULE_CHARS_MAX]
+    words = _START.sub("0 minutes", words[:_RULE_CHARS_MAX])
     words = _QUARTER.sub(lambda m: "45 minutes" if m[1] else "15 minutes", words)
     words = _HALF_OF.sub("30 minutes", words)
     words = _SPOKEN.sub(
@@ -184,7 +196,10 @@ def clauses_of(words: str) -> list[str]:
     clauses: list[str] = []
     start = 0
     for this, following in pairwise(moments):
-        cut = next((c for c in cuts if this.end <= c.start() < following.start), None)
+        between = [c for c in cuts if this.end <= c.start() < following.start]
+        # "…, page A, and after 20 min B": the clause begins where its own time does.
+        leading = (c for c in between if _LEADS.match(words[c.end() : following.start]))
+        cut = next(leading, next(iter(between), None))
         if cut is None:
             continue
         if this.after_s == 0 and _is_bare_condition(words[cut.end() :], cut[0]):
@@ -201,6 +216,11 @@ def _is_bare_condition(following: str, cut: str) -> bool:
         and re.match(r"(?:if|unless|when)\b", following, re.IGNORECASE) is not None
         and TARGET.search(following) is None
     )
+
+
+def is_some_day(words: str) -> bool:
+    """Say whether words put off what no clock can time: "next business day", "as needed"."""
+    return _SOME_DAY.search(words) is not None and delay_of(words) is None
 
 
 def is_refused(words: str) -> bool:

@@ -33,14 +33,15 @@ BLANK = re.compile(
 )
 VERB = re.compile(
     r"(?<![\w-])(?:escalat\w+|pages?|paged|notify|notifies|notified|calls?|contacts?|informs?|alerts?"
-    r"|involves?|wakes?|loops? in|brings? in|engages?|reach(?:es)?)\b",
+    r"|involves?|wakes?|loops? in|brings? in|engages?|reach(?:es)?"
+    r"|called|contacted|informed|alerted|involved|woken|engaged)\b",
     re.IGNORECASE,
 )
 _ENDS_A_ROLE = (
     r"if|after|when|whenever|within|immediate(?:ly)?|for|unless|until|once|at once|in \d+|in an?"
     r"|in (?:half|two|three|five|ten|fifteen|twenty|thirty)|in case|as soon|by phone|via|straight"
     r"|right away|now|without|directly|asap|instantly|promptly|urgently|before|should|while|\d+"
-    r"|is|are|has|have|must|will|who|which|at the (?:start|beginning)|from the start"
+    r"|is|are|has|have|must|will|who|which|happens|occurs|takes place|automatically|at the (?:start|beginning)|from the start"
 )
 TARGET = re.compile(
     r"(?<![\w-])(?<!the )(?<!an )(?<!a )(?<!each )(?<!every )(?<!this )"
@@ -70,7 +71,15 @@ _ORDERED = re.compile(
 )
 _DOES = re.compile(
     r",?\s+(?:investigat\w+|respon\w+|acknowledg\w+|acts?|handl\w+|triag\w+|joins?|takes? (?:over|action|charge)"
-    r"|works?(?: on it)?|starts?|leads? (?:the )?response|immediately|at once|only)$",
+    r"|works?(?: on it)?|starts?|leads? (?:the )?response|immediately|at once|only|first)$",
+    re.IGNORECASE,
+)
+_TIME_BEFORE = re.compile(
+    r"^(?:(?:and|then|after|within|in|another)\s+)*\d+\s*\w+\s+(?:the\s+)?(?=\w)|^(?:and|then)\s+",
+    re.IGNORECASE,
+)
+_ORDERS = re.compile(
+    r"^(?:page|notify|call|contact|inform|alert|involve|wake|loop in|bring in|engage)\s+(?:(?:the|an?|your|our)\s+)?(?=\w)",
     re.IGNORECASE,
 )
 _CALLED = re.compile(rf"(?<!the )(?<!an )(?<!a ){VERB.pattern}", re.IGNORECASE)
@@ -84,7 +93,7 @@ _AFTER_TIME = re.compile(
     re.IGNORECASE,
 )
 _NOBODY_NAMED = re.compile(
-    r"^(?:.*\b(?:incidents?|issues?|outages?)|(?:p|sev-?|severity |priority |s)\d\S*|it|this|issues?|problems?|tickets?|cases?|outages?|everyone|everybody|anyone|somebody"
+    r"^(?![@#])(?:.*\b(?:incidents?|issues?|outages?)|(?:p|sev-?|severity |priority |s)\d\S*|it|this|issues?|problems?|tickets?|cases?|outages?|everyone|everybody|anyone|somebody"
     r"|someone|all|them|further|again|up|higher|upwards?|(?:the )?next (?:level|tier|rung|step|person|in line)\w*"
     r"|(?:one|a) (?:level|rung|step)(?: up)?|(?:the )?(?:whole |entire |full )?(?:path|ladder|chain))$",
     re.IGNORECASE,
@@ -126,7 +135,7 @@ def targets_in(words: str) -> tuple[str, ...]:
         if ROLE_WORD.search(subject["who"]) and not re.match(
             r"(?:if|when)\b", subject["who"], re.I
         ):
-            return roles_in(re.sub(r"^\d+\s*\w+\s+(?=\w)", "", subject["who"]))
+            return roles_in(_TIME_BEFORE.sub("", subject["who"]))
     for pattern in (_BEFORE_TIME, _AFTER_TIME):
         found = pattern.search(words)
         if found is not None and pattern is _AFTER_TIME and found[0].startswith("to "):
@@ -178,6 +187,7 @@ def is_act(words: str) -> bool:
 def _bare(role: str) -> str:
     role = re.sub(r"^(?:both\s+)?(?:the|an?|your|our|either|also)\s+", "", role.strip(), flags=re.I)
     role = re.sub(r"'s (?:phone|mobile|cell|number|pager|line)$", "", role, flags=re.IGNORECASE)
+    role = _ORDERS.sub("", role)
     return _DOES.sub("", role).strip(" .")
 
 
