@@ -279,7 +279,7 @@ def _numbered_level(words: str, family: str, whole: bool) -> Declared | None:
 
 def _declared(level: str, sign: str, family: str, name: str) -> Declared:
     order = int(sign) if sign.isdigit() else ord(sign.casefold())
-    name = "" if _BARE_NOUN.match(name) else name
+    name = "" if _BARE_NOUN.match(name) or not re.search(r"\w", name) else name
     return Declared(f"{family}{sign.casefold()}", level, name, family, order)
 
 

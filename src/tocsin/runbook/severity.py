@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from tocsin.base.durations import find_duration
 from tocsin.core.policy import Criterion, LineStatus, Severity
 from tocsin.runbook.document import (
     Block,
@@ -14,6 +15,7 @@ from tocsin.runbook.document import (
     Inline,
     Listing,
     Paragraph,
+    Row,
     Section,
     Table,
     rows_of,
@@ -47,6 +49,11 @@ _OF_DEFINITION = re.compile(
 )
 _PROMISED_TAIL = re.compile(
     r"\s*(?:\u2192|->|=>)\s*[^\u2192]*(?:respon[sd]\w*|resol\w+|business day|\bsla\b)[^\u2192]*$",
+    re.IGNORECASE,
+)
+_OF_WORK = re.compile(
+    r"action|to-?dos?\b|task|roadmap|backlog|improve|follow|plan|timeline|history|past|next|goal|metric"
+    r"|ticket|template|example|question",
     re.IGNORECASE,
 )
 CLIMBS = re.compile(
@@ -131,8 +138,10 @@ def _below_a_label(section: Section, notes: Notes) -> list[Found]:
 
 
 def _unannounced(section: Section, notes: Notes) -> list[Found]:
-    """Read a table that gives each level once, and beside it what it means."""
+    """Read a table or a list that gives each level once, and beside it what it means."""
     for block in section.blocks:
+        if isinstance(block, Listing) and _defines_each(block, section.title.plain):
+            return _items(block, notes)
         if not isinstance(block, Table) or len(block.header) < 2:
             continue
         first = block.header[0].plain
@@ -146,6 +155,22 @@ def _unannounced(section: Section, notes: Notes) -> list[Found]:
         if len(keys) == len(cells) and len(set(keys)) == len(keys) >= 2:
             return _rows(block, notes)
     return []
+
+
+def _defines_each(listing: Listing, title: str) -> bool:
+    """Say whether every item is one numbered level and what it means, not what to do or by when."""
+    if _OF_WORK.search(title):
+        return False
+    keys: list[str] = []
+    for item in listing.items:
+        declared = declared_in(item.text.before_colon)
+        said = item.text.after_colon
+        if declared is None or declared.family in ("word", "level", "tier") or not said:
+            return False
+        if _PROMISE.search(said) or find_duration(said) is not None:
+            return False
+        keys.append(declared.key)
+    return len(set(keys)) == len(keys) >= 2
 
 
 def _declarations(section: Section, notes: Notes) -> list[Found]:
@@ -247,7 +272,12 @@ def _rows(table: Table, notes: Notes) -> list[Found]:
         return found
     column = next((i for i, h in enumerate(header) if _LEVEL_COLUMN.search(h)), 0)
     name_column = next((i for i, h in enumerate(header) if _NAME_COLUMN.match(h)), -1)
-    for row in table.rows:
+    rows = table.rows
+    if header and declared_in(header[0], whole=True) is not None:
+        # A table without a header of its own: its first row is a level too.
+        rows = (Row(table.header, table.line), *rows)
+        header, column, name_column = [""] * len(header), 0, -1
+    for row in rows:
         cell = row.cells[column].plain if column < len(row.cells) else ""
         declared = declared_in_cell(cell, header[column] if header else "")
         if declared is None:
