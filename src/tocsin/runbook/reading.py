@@ -25,7 +25,7 @@ from tocsin.runbook.escalation import (
     read_level_escalation,
 )
 from tocsin.runbook.headings import Meaning, is_alert_document, meaning_of
-from tocsin.runbook.ladder import Ladder, settle
+from tocsin.runbook.ladder import Ladder
 from tocsin.runbook.levels import Scheme
 from tocsin.runbook.links import Linked, linked
 from tocsin.runbook.notes import Notes
@@ -42,6 +42,7 @@ from tocsin.runbook.scenarios import (
     read_scenario,
     read_scenarios,
 )
+from tocsin.runbook.settling import settle
 from tocsin.runbook.severity import read_severities
 from tocsin.runbook.trials import without_trials
 

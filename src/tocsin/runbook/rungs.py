@@ -7,7 +7,8 @@ import re
 from tocsin.core.policy import Clock, Condition, LineStatus
 from tocsin.runbook.account import About, Account
 from tocsin.runbook.document import Inline
-from tocsin.runbook.ladder import Climb, Rung, report_event
+from tocsin.runbook.holes import report_event
+from tocsin.runbook.ladder import Climb, Rung
 from tocsin.runbook.levels import Named
 from tocsin.runbook.phrases import BREACH, FIRST, condition_of
 from tocsin.runbook.roles import BLANK, ROLE_WORD, VERB, is_act, is_audience, is_role, roles_in
