@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.benches import (
+    backtest,
     board,
     compiling,
     core,
@@ -40,6 +41,7 @@ PARTS: dict[str, tuple[Callable[[Path, int], list[Row]], int]] = {
     "board": (board.rows, 10_000),
     "recovery": (recovery.rows, 1_000_000),
     "watching": (watching.rows, 1_000_000),
+    "backtest": (backtest.rows, 500_000),
     "reading": (reading.rows, 3),
 }
 """Each part, and how many of its things it takes."""
