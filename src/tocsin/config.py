@@ -67,6 +67,7 @@ class Settings:
     watchdog: Alarm = field(default_factory=Alarm)
     heartbeat: Heartbeat | None = None
     retention: Retention = field(default_factory=Retention)
+    alert_rules: tuple[Path, ...] = ()
 
     @property
     def is_configured(self) -> bool:
@@ -182,7 +183,7 @@ class _Reader:
         known = (
             "server", "people", "roles", "audiences", "slack", "email", "webhooks", "severity",
             "paging", "incidents", "outbound", "intake", "watchdog", "heartbeat", "retention",
-            "runbook", "words",
+            "runbook", "words", "alerts",
         )  # fmt: skip
         self.keys("", document, known)
         server = self.table(document, "server", ("url",))
@@ -218,6 +219,7 @@ class _Reader:
             watchdog=self.watchdog(document, credentials, smtp),
             heartbeat=self.heartbeat(document),
             retention=self.retention(document),
+            alert_rules=self.alert_rules(document),
         )
 
     def people(self, document: dict[str, Any], credentials: Credentials) -> dict[str, Person]:
@@ -355,6 +357,10 @@ class _Reader:
             },
             same_words=self.same_words(document),
         )
+
+    def alert_rules(self, document: dict[str, Any]) -> tuple[Path, ...]:
+        rules = self.table(document, "alerts", ("rules",)).get("rules", [])
+        return tuple(self.path.parent / path for path in self.strings("alerts.rules", rules))
 
     def same_words(self, document: dict[str, Any]) -> tuple[tuple[str, ...], ...]:
         table = self.table(document, "words", ("same",))

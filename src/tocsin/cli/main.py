@@ -12,6 +12,8 @@ import typer
 from tocsin import __version__
 from tocsin.cli import (
     backtest,
+    check,
+    classify,
     client,
     contacts,
     doctor,
@@ -50,10 +52,12 @@ def _tocsin(
 
 
 serving.register(app)
-documents.register(app, serving.settings_beside)
+check.register(app, serving.settings_beside, serving.alert_rules_beside)
+documents.register(app)
 simulate.register(app, serving.settings_beside)
 trials.register(app, serving.settings_beside)
 backtest.register(app, serving.settings_beside)
+classify.register(app)
 client.register(app)
 people.register(app)
 contacts.register(app)

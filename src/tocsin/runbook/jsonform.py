@@ -59,6 +59,7 @@ def finding_to_json(finding: Finding) -> Json:
         "file": finding.source.file,
         "line": finding.source.line,
         "column": finding.column,
+        "end_column": finding.end_column,
         "message": finding.message,
         "remedy": finding.remedy,
     }

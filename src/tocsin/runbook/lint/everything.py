@@ -34,11 +34,10 @@ def check(
     policy = compiled.policy
     check_rungs(policy, pen)
     check_steps(policy, pen)
-    check_placeholders(policy, known, pen)
+    unfilled = check_placeholders(policy, known, pen)
     check_symptoms(policy, known, pen)
     check_statements(policy, pen)
     check_alerts(policy, known, pen)
-    unfilled = {(f.source.file, f.source.line) for f in pen.findings if f.code == "T172"}
     found = (
         # Who is told that nothing fills a placeholder need not be told that it must be filled.
         *(

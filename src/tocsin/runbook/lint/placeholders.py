@@ -32,10 +32,11 @@ _BREAKS_MAX = 12
 _SHELLS_OWN = words_of("home user pwd path shell hostname lang term tmpdir editor nf nr ip random")
 
 
-def check_placeholders(policy: Policy, known: Known, pen: Pen) -> None:
+def check_placeholders(policy: Policy, known: Known, pen: Pen) -> set[tuple[str, int]]:
     """Report, once a document, each placeholder that no label of an alert has a value for.
 
     A variable that the document itself sets is none of them, nor is one that every shell has.
+    Returns the files and lines of all commands that wait for one.
     """
     labels = set(_LABELS) | {label.casefold() for label in known.tuning.service_labels}
     for alert in known.alerts or ():
@@ -55,6 +56,7 @@ def check_placeholders(policy: Policy, known: Known, pen: Pen) -> None:
             written.setdefault((file, bare), hole)
     for key, sources in places.items():
         _report(written[key], sources, pen)
+    return {(source.file, source.line) for sources in places.values() for source in sources}
 
 
 def _report(hole: str, sources: list[Source], pen: Pen) -> None:
