@@ -15,19 +15,34 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.benches import board, core, deliveries, recovery, serving, streams, timers, watching
+from tests.benches import (
+    backtest,
+    board,
+    compiling,
+    core,
+    deliveries,
+    reading,
+    recovery,
+    serving,
+    streams,
+    timers,
+    watching,
+)
 from tests.benches.shares import Row
 
 PARTS: dict[str, tuple[Callable[[Path, int], list[Row]], int]] = {
     "starts": (serving.starts, 5),
     "pages": (serving.pages, 100),
     "core": (core.rows, 2_000),
+    "compiling": (compiling.rows, 1_000),
     "streams": (streams.rows, 50_000),
     "deliveries": (deliveries.rows, 20_000),
     "timers": (timers.rows, 100_000),
     "board": (board.rows, 10_000),
     "recovery": (recovery.rows, 1_000_000),
     "watching": (watching.rows, 1_000_000),
+    "backtest": (backtest.rows, 500_000),
+    "reading": (reading.rows, 3),
 }
 """Each part, and how many of its things it takes."""
 

@@ -244,3 +244,21 @@ def test_a_watchdog_that_could_tell_nobody_is_refused(written, setting, says):
     with pytest.raises(ConfigError) as caught:
         load(written(f"{setting}\n"), {})
     assert says in str(caught.value)
+
+
+def test_links_and_words_of_the_runbook_are_read(tmp_path):
+    file = tmp_path / "tocsin.toml"
+    file.write_text(
+        '[runbook.urls]\n"https://x.example.org/" = "alerts"\n\n[words]\nsame = [["till", "checkout"]]\n'
+    )
+    tuning = load(file).tuning
+    assert tuning.runbook_urls == {"https://x.example.org/": "alerts"}
+    assert tuning.same_words == (("till", "checkout"),)
+
+
+@pytest.mark.parametrize("same", ['["till"]', '[["till"]]', '[["till", "check out"]]', '"till"'])
+def test_words_that_are_no_groups_of_words_are_mistakes(tmp_path, same):
+    file = tmp_path / "tocsin.toml"
+    file.write_text(f"[words]\nsame = {same}\n")
+    with pytest.raises(ConfigError, match=r"tocsin\.toml:2: words\.same"):
+        load(file)

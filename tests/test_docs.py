@@ -28,7 +28,6 @@ from tocsin.core.policy import Clock, Policy, Urgency
 from tocsin.engine.about import About
 from tocsin.integrations.outbound.webhook import sign
 from tocsin.runbook import Compiled, compile_runbook
-from tocsin.runbook.findings import CATALOGUE
 from tocsin.web.app import create_app
 from tocsin.web.guard import declared_routes
 from tocsin.web.openapi import describe
@@ -182,15 +181,7 @@ def _commands() -> dict[str, set[str]]:
     }
 
 
-# -- Findings and settings -------------------------------------------------------------------------
-
-
-def test_every_finding_has_its_section_and_no_section_is_about_nothing() -> None:
-    text = (DOCS / "findings.md").read_text("utf-8")
-    sections = re.findall(r"^### (T\d+)\b(.*)$", text, re.MULTILINE)
-    assert sorted(code for code, _ in sections) == sorted(CATALOGUE)
-    for code, rest in sections:
-        assert f"({CATALOGUE[code][0]})" in rest, code
+# -- Settings --------------------------------------------------------------------------------------
 
 
 class _Spy(config._Reader):
@@ -299,12 +290,15 @@ def _rules(policy: Policy) -> Iterator[tuple[int, str]]:
             every = f", every {say_duration(timedelta(seconds=told.cadence_s))}"
         whom = "customers, by " if told.external else ""
         levels = ", ".join(told.severity) or f"no level: “{told.unknown_filter}” is none"
-        yield told.source.line, f"tell {whom}{told.channel}{target} for {levels}{every}"
+        after = ", after approval" if told.approval else ""
+        yield told.source.line, f"tell {whom}{told.channel}{target} for {levels}{every}{after}"
 
 
 def _plays(policy: Policy, above: int) -> Iterator[tuple[int, str]]:
     for play in policy.plays:
         yield play.source.line, f"play {play.name}{f', {play.severity}' if play.severity else ''}"
+        if play.alert:
+            yield play.source.line, f"explains {', '.join(play.alert)}"
         for symptom in play.symptoms:
             yield symptom.source.line, f"symptom “{symptom.text}”"
         for step in play.steps:
@@ -314,6 +308,9 @@ def _plays(policy: Policy, above: int) -> Iterator[tuple[int, str]]:
                 at = command.source.line
                 place = "" if at == step.source.line else f", L{at - above}"
                 yield step.source.line, f"{command.kind}{place}: {words}"
+            for key in ("approval", "query", "undo"):
+                if said := getattr(step, key):
+                    yield step.source.line, f"{key}: {said}"
 
 
 def _others(policy: Policy) -> Iterator[tuple[int, str]]:

@@ -39,7 +39,7 @@ from tocsin.engine.system import SystemClock, SystemIds
 from tocsin.engine.watchdog import Watchdog
 from tocsin.integrations.outbound import load as load_outbound
 from tocsin.integrations.wire import Links
-from tocsin.runbook import Compiled, compile_runbook
+from tocsin.runbook import Compiled, Compiler, compile_runbook
 from tocsin.store import access, audit, live, processes
 from tocsin.store.database import Database, Unavailable
 from tocsin.store.embedded import Embedded
@@ -583,6 +583,8 @@ async def _watch(
     plan: Plan, book: Book, database: Database, clock: SystemClock, stop: asyncio.Event
 ) -> None:
     """Compile the runbook again when its files change; with errors the old one stays in force."""
+    # One document of a large folder changes at a time; the others are not read again.
+    compiler = Compiler()
     seen = _fingerprint(plan.runbook)
     settings_seen = _fingerprint(plan.settings.path) if plan.settings.path else ()
     while not stop.is_set():
@@ -597,7 +599,7 @@ async def _watch(
             continue
         try:
             # In a thread: requests are answered while a long runbook compiles.
-            compiled = await asyncio.to_thread(_compile_again, plan, book.current)
+            compiled = await asyncio.to_thread(_compile_again, plan, book.current, compiler)
             in_force = await book.offer(compiled, database, clock.now())
             async with database.transaction() as connection:
                 await live.announce(connection, "runbook")
@@ -619,7 +621,7 @@ async def _note_runbook(connection: Connection, book: Book) -> None:
     await audit.note(connection, "runbook in force", book.current.policy.revision[:12])
 
 
-def _compile_again(plan: Plan, in_force: Compiled) -> Compiled:
+def _compile_again(plan: Plan, in_force: Compiled, compiler: Compiler) -> Compiled:
     """Compile the files as they are now; files that cannot be read are an error like any other."""
     try:
         documents = read_runbook(plan.runbook)
@@ -633,7 +635,7 @@ def _compile_again(plan: Plan, in_force: Compiled) -> Compiled:
             "Put it back; until then the revision in force stays.",
         )
         return msgspec.structs.replace(in_force, findings=(finding,))
-    return _shortened(compile_runbook(documents), plan.shorten_by)
+    return _shortened(compiler.compile(documents), plan.shorten_by)
 
 
 def _fingerprint(runbook: Path) -> tuple[tuple[str, int, int], ...]:

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FILE_NAME = "tocsin.toml"
+TEST_SUFFIX = ".test.md"
+"""Documents whose names end so test a runbook, and are no part of it."""
 HEARTBEAT_EVERY_MIN = timedelta(seconds=10)
 RETENTION_MIN = {"answers": (timedelta(minutes=1), "1m"), "": (timedelta(days=1), "1d")}
 TlsMode = Literal["none", "starttls", "tls"]
@@ -65,6 +67,7 @@ class Settings:
     watchdog: Alarm = field(default_factory=Alarm)
     heartbeat: Heartbeat | None = None
     retention: Retention = field(default_factory=Retention)
+    alert_rules: tuple[Path, ...] = ()
 
     @property
     def is_configured(self) -> bool:
@@ -105,12 +108,15 @@ def database_direct_url() -> str:
 def read_runbook(runbook: Path) -> dict[str, str]:
     """Return the Markdown documents of a runbook, a file or a folder, by path, in order of name.
 
-    Raises Unreadable naming the file.
+    In a folder those that end in ``.test.md`` are tests, and no part of the runbook. Raises
+    Unreadable naming the file.
     """
     try:
         if not runbook.exists():
             raise Unreadable(f"{runbook}: there is no such file or folder.")
-        files = sorted(runbook.rglob("*.md")) if runbook.is_dir() else [runbook]
+        files = [runbook]
+        if runbook.is_dir():
+            files = sorted(f for f in runbook.rglob("*.md") if not f.name.endswith(TEST_SUFFIX))
     except OSError as error:
         raise Unreadable(f"{runbook}: cannot be read: {error.strerror or error}.") from error
     if not files:
@@ -181,6 +187,7 @@ class _Reader:
         known = (
             "server", "people", "roles", "audiences", "slack", "email", "webhooks", "severity",
             "paging", "incidents", "outbound", "intake", "watchdog", "heartbeat", "retention",
+            "runbook", "words", "alerts",
         )  # fmt: skip
         self.keys("", document, known)
         server = self.table(document, "server", ("url",))
@@ -216,6 +223,7 @@ class _Reader:
             watchdog=self.watchdog(document, credentials, smtp),
             heartbeat=self.heartbeat(document),
             retention=self.retention(document),
+            alert_rules=self.alert_rules(document),
         )
 
     def people(self, document: dict[str, Any], credentials: Credentials) -> dict[str, Person]:
@@ -322,6 +330,8 @@ class _Reader:
         labels = self.mapping(severity, "labels", "severity.labels")
         paging = self.table(document, "paging", ("repeat_every",))
         incidents = self.table(document, "incidents", ("stability", "service_labels"))
+        runbook = self.table(document, "runbook", ("urls",))
+        urls = self.mapping(runbook, "urls", "runbook.urls")
         defaults = Tuning()
         repeat = paging.get("repeat_every", f"{defaults.repeat_every_s}s")
         never = repeat == "never"
@@ -345,7 +355,31 @@ class _Reader:
                 "incidents.service_labels",
                 incidents.get("service_labels", list(defaults.service_labels)),
             ),
+            runbook_urls={
+                prefix: self.string(f"runbook.urls.{prefix}", folder)
+                for prefix, folder in urls.items()
+            },
+            same_words=self.same_words(document),
         )
+
+    def alert_rules(self, document: dict[str, Any]) -> tuple[Path, ...]:
+        rules = self.table(document, "alerts", ("rules",)).get("rules", [])
+        return tuple(self.path.parent / path for path in self.strings("alerts.rules", rules))
+
+    def same_words(self, document: dict[str, Any]) -> tuple[tuple[str, ...], ...]:
+        table = self.table(document, "words", ("same",))
+        groups = table.get("same", [])
+        if not isinstance(groups, list) or not all(isinstance(group, list) for group in groups):
+            self.fault("words.same", "must be a list of lists of words", "same")
+            return ()
+        read = tuple(self.strings("words.same", group) for group in groups)
+        for group in read:
+            if len(group) < 2:
+                self.fault("words.same", "needs at least two words in each list", "same")
+            for word in group:
+                if not word.isalnum():
+                    self.fault("words.same", f"\u201c{word}\u201d is not one word", word)
+        return read
 
     def watchdog(
         self, document: dict[str, Any], credentials: Credentials, smtp: SmtpServer | None

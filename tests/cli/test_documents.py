@@ -1,4 +1,4 @@
-"""``tocsin check``, ``compile`` and ``init``, as a person and a program call them."""
+"""``tocsin compile`` and ``init``, as a person and a program call them."""
 
 from __future__ import annotations
 
@@ -12,18 +12,17 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from tocsin.cli import documents
+from tocsin.cli import check, documents
 from tocsin.cli.serving import settings_beside
-from tocsin.core.surroundings import Directory, Tuning
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "neurocred" / "incident-response.md"
 BROKEN = "# R\n\n## Severity\n\n### P0 - Worst\n- x\n\n### P0 - Best\n- y\n\n### P1\n- z\n"
-FINDING = re.compile(r"^(?P<place>.+:\d+:\d+) (?P<code>T\d{3}) (?P<message>\S.*)$")
 
 
 def run(*words, settings_of=None):
     app = typer.Typer()
-    documents.register(app, settings_of)
+    check.register(app, settings_of)
+    documents.register(app)
     return CliRunner().invoke(app, [str(word) for word in words])
 
 
@@ -31,66 +30,6 @@ def written(tmp_path, text, name="runbook.md"):
     path = tmp_path / name
     path.write_text(text, encoding="utf-8")
     return path
-
-
-def test_check_prints_place_code_message_and_remedy_and_counts():
-    result = run("check", EXAMPLE)
-    assert result.exit_code == 0
-    lines = result.stdout.splitlines()
-    first = next(i for i, line in enumerate(lines) if " T107 " in line)
-    assert FINDING.match(lines[first])["place"] == f"{EXAMPLE}:84:33"
-    assert lines[first + 1].startswith("    ")
-    assert re.fullmatch(r"0 errors, \d+ warnings, \d+ notes\.", lines[-1])
-
-
-def test_check_exits_with_one_when_the_runbook_cannot_come_into_force(tmp_path):
-    result = run("check", written(tmp_path, BROKEN))
-    assert result.exit_code == 1
-    assert "T101" in result.stdout
-    assert "1 error," in result.stdout
-
-
-def test_check_prints_json_for_programs(tmp_path):
-    result = run("check", written(tmp_path, BROKEN), "--format", "json")
-    assert result.exit_code == 1
-    [finding] = [f for f in json.loads(result.stdout)["findings"] if f["level"] == "error"]
-    assert set(finding) == {"code", "level", "file", "line", "column", "message", "remedy"}
-    assert (finding["code"], finding["line"]) == ("T101", 8)
-
-
-def test_check_asks_the_settings_who_is_who():
-    without = json.loads(run("check", EXAMPLE, "--format", "json").stdout)["findings"]
-    bare = run("check", EXAMPLE, "--format", "json", settings_of=lambda _: (Directory(), Tuning()))
-    found = [f["code"] for f in json.loads(bare.stdout)["findings"]]
-    assert "T140" in {f["code"] for f in without}
-    assert "T140" not in found
-    assert found.count("T141") == 4
-    assert found.count("T132") == 2
-    assert found.count("T137") == 1
-
-
-def test_check_compares_the_levels_of_the_settings_with_the_runbook():
-    tuning = Tuning(severity_by_label={"page": "P7"})
-    result = run("check", EXAMPLE, "--format", "json", settings_of=lambda _: (Directory(), tuning))
-    [finding] = [f for f in json.loads(result.stdout)["findings"] if f["code"] == "T146"]
-    assert (finding["file"], finding["line"], finding["column"]) == (str(EXAMPLE), 1, 1)
-    assert "P7" in finding["message"]
-
-
-def test_the_ledger_prints_every_line_with_its_account():
-    result = run("check", EXAMPLE, "--ledger")
-    text = EXAMPLE.read_text(encoding="utf-8")
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            assert re.search(rf"^\w+ +{number} {re.escape(line)}  \[.+\]$", result.stdout, re.M)
-    assert "\x1b" not in result.stdout
-    assert re.search(r"^\d+ lines: \d+ automated, \d+ human, ", result.stdout, re.M)
-    assert "^ T107" in result.stdout
-
-
-def test_the_ledger_is_in_the_json_when_asked_for():
-    value = json.loads(run("check", EXAMPLE, "--ledger", "--format", "json").stdout)
-    assert {"file", "line", "status", "rule"} == set(value["ledger"][0])
 
 
 def test_compile_prints_the_policy():

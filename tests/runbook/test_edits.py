@@ -366,8 +366,21 @@ def test_a_time_below_a_role_is_that_roles():
     assert reached(result, "P2") == [(ON_CALL, Clock.UNRESOLVED, 14_400, P2 + 1)]
 
 
-def test_criteria_in_a_code_block_are_said_to_page_nobody():
+def test_a_code_block_of_nothing_but_criteria_is_read_as_lines_are():
     result = edited({P0: "```\nP0: Escalate immediately\n```"})
+    assert [(role, at) for role, _, at, _ in reached(result, "P0")] == [(LEAD, 0), (MANAGER, 0)]
+    assert {line for *_, line in reached(result, "P0")} == {P0 + 1}
+
+
+@pytest.mark.parametrize(
+    "fence",
+    [
+        "```bash\nP0: Escalate immediately\n```",
+        "```\nIncident P0\nSummary: what happened\nP0: Escalate immediately\n```",
+    ],
+)
+def test_criteria_among_other_code_are_said_to_page_nobody(fence):
+    result = edited({P0: fence})
     assert said(result, "T123") == ["A code block is not read for rules: nobody is paged by it."]
 
 

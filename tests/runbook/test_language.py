@@ -392,7 +392,7 @@ def test_message_templates_are_templates():
 
 
 def test_what_names_no_channel_is_unsupported():
-    result = compiled(f"# R\n{LEVELS}\n## Communication\n\n- Shout across the room\n")
+    result = compiled(f"# R\n{LEVELS}\n## Communication\n\n- Tell everybody across the room\n")
     assert "T135" in codes(result)
     assert result.ledger[-1].status is LineStatus.UNSUPPORTED
 

@@ -10,7 +10,20 @@ from typing import Annotated
 import typer
 
 from tocsin import __version__
-from tocsin.cli import client, contacts, doctor, documents, keeping, people, serving
+from tocsin.cli import (
+    backtest,
+    check,
+    classify,
+    client,
+    contacts,
+    doctor,
+    documents,
+    keeping,
+    people,
+    serving,
+    simulate,
+    trials,
+)
 
 app = typer.Typer(
     name="tocsin",
@@ -39,7 +52,12 @@ def _tocsin(
 
 
 serving.register(app)
-documents.register(app, serving.settings_beside)
+check.register(app, serving.settings_beside, serving.alert_rules_beside)
+documents.register(app)
+simulate.register(app, serving.settings_beside)
+trials.register(app, serving.settings_beside)
+backtest.register(app, serving.settings_beside)
+classify.register(app)
 client.register(app)
 people.register(app)
 contacts.register(app)

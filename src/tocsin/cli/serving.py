@@ -126,6 +126,15 @@ def settings_beside(runbook: Path) -> tuple[Directory, Tuning] | None:
     return settings.directory, settings.tuning
 
 
+def alert_rules_beside(runbook: Path) -> tuple[Path, ...]:
+    """Return the files of alerting rules that the settings beside a runbook name."""
+    from tocsin import config as settings_of
+
+    path = settings_of.find(runbook)
+    # The settings are read once more, and have been found without a mistake before.
+    return () if path is None else settings_of.load(path, need_secrets=False).alert_rules
+
+
 async def _serve(plan: Plan) -> None:
     from tocsin.app import crash_where_told, give_up_on_signal, running, stop_on_signal
 

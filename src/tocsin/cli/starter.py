@@ -77,6 +77,7 @@ Tocsin runs this document. Change any line, then ask `tocsin check` what it make
 1. Check the pods: `kubectl get pods -n production`
 2. Check the logs: `kubectl logs deployment/web --tail=100 -n production`
 3. Restart the service if the pods are stuck
+4. Verify that requests succeed again
 
 **Commands:**
 

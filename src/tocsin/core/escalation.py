@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from tocsin.base.source import Source
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from tocsin.core.policy import Policy
 
 FIRST_RESPONDER = "On-call engineer"
+_ON_CALL = re.compile(r"^(?!.*\b(?:secondary|backup)\b).*\bon[- ]?call\b", re.IGNORECASE)
 
 
 def plan_rungs(
@@ -58,7 +60,7 @@ def _applies(rule: EscalationRule, level: str, security_breach: bool) -> bool:
     if rule.condition is not None:
         holds = rule.condition is Condition.SECURITY_BREACH and security_breach
         return holds and (not rule.severity or level in rule.severity)
-    return level in rule.severity
+    return not rule.severity or level in rule.severity
 
 
 def _covered(taken: Collection[tuple[str, int, Urgency]], role: str, rule: EscalationRule) -> bool:
@@ -69,7 +71,9 @@ def _covered(taken: Collection[tuple[str, int, Urgency]], role: str, rule: Escal
 
 def _stand_in(policy: Policy, level: str) -> EscalationRule:
     declared = policy.severity(level)
-    role = next((rule.to[0] for rule in policy.escalations if rule.to), FIRST_RESPONDER)
+    roles = [role for rule in policy.escalations if rule.condition is None for role in rule.to]
+    on_call = (role for role in roles if _ON_CALL.search(role))
+    role = next(on_call, roles[0] if roles else FIRST_RESPONDER)
     return EscalationRule(
         severity=(level,),
         clock=Clock.IMMEDIATE,

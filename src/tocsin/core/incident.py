@@ -7,6 +7,7 @@ consequences that follow from the state alone: holds, the ladder, and the rungs 
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -19,10 +20,13 @@ from tocsin.core.effects import Effect, SendNotice, SendPage, TellDesk
 from tocsin.core.escalation import plan_rungs
 from tocsin.core.events import Because, GradedBecause, Hold
 from tocsin.core.evolve import evolve
+from tocsin.core.explained import ThisPolicy
 from tocsin.core.messages import customer_message, notice_message, page_message
 from tocsin.core.phases import Phase
 from tocsin.core.policy import Clock, Urgency
 from tocsin.core.severity import (
+    PlayMatch,
+    choose_play,
     default_level,
     grade_breach,
     grade_signal,
@@ -30,7 +34,7 @@ from tocsin.core.severity import (
     is_security_breach,
     match_play,
 )
-from tocsin.core.similarity import concepts, signal_text
+from tocsin.core.similarity import concepts
 from tocsin.core.state import Grade, IncidentState
 from tocsin.core.timers import pending_rungs, rung_due, timers_of
 
@@ -322,12 +326,15 @@ class _Turn:
         if is_security_breach(signal):
             self._find_breach(signal.source)
         self._grade_if_worse(grade_signal(self.policy, self.surroundings.tuning, signal))
-        self._choose_play(signal_text(signal.title, signal.labels, signal.annotations))
+        if self.state.play is None:
+            self._play(choose_play(self.policy, self.surroundings.tuning, signal))
 
     def _choose_play(self, text: str) -> None:
         if self.state.play is not None:
             return
-        found = match_play(self.policy, text)
+        self._play(match_play(self.policy, text, self.surroundings.tuning))
+
+    def _play(self, found: PlayMatch | None) -> None:
         if found is not None:
             self.emit(ev.PlayChosen(found.play, found.source, found.symptoms, found.words))
 
@@ -578,17 +585,29 @@ class _Turn:
         """Tell every channel that the runbook names for this severity, or that was told before."""
         told = {(t.channel, t.target, t.source.line) for t in self.state.told}
         ends = because in (Because.STABLE, Because.PERSON)
-        for rule in self.policy.communications:
+        # Two lines can name one channel; who was told by either of them is told once.
+        done: set[tuple[str, str]] = set()
+        rules = self.policy.communications
+        for rule in sorted(
+            rules, key=lambda r: (r.channel, r.target or "", r.source.line) not in told
+        ):
             key = (rule.channel, rule.target or "", rule.source.line)
-            wanted = key in told if ends else self.state.severity in rule.severity or key in told
-            if wanted:
+            wanted = key in told if ends else self._concerns(rule) or key in told
+            if wanted and key[:2] not in done:
+                done.add(key[:2])
                 reason = (
                     Because.OPENED if because is Because.REGRADED and key not in told else because
                 )
                 self._tell_one(rule, reason)
 
+    def _concerns(self, rule: Communication) -> bool:
+        """Say whether a rule holds at this severity; without levels, what has no filter holds."""
+        if not self.policy.severities:
+            return rule.unknown_filter is None
+        return self.state.severity in rule.severity
+
     def _tell_one(self, rule: Communication, because: Because) -> None:
-        contacts = self._contacts(rule)
+        contacts = () if rule.approval else self._contacts(rule)
         if not contacts:
             self.emit(ev.NoticeLeftToPerson(rule.channel, rule.target or "", because, rule.source))
             return
@@ -672,9 +691,14 @@ class _Turn:
 
     def _process_line(self, phase: Phase) -> Source | None:
         """Return the line of the process that asks for this phase, for the citation."""
-        wanted = concepts(_PHASE_WORDS[phase]).keys()
-        items = (item for checklist in self.policy.checklists for item in checklist.items)
-        return next((i.source for i in items if wanted & concepts(i.text).keys()), None)
+        return _line_of_phase(ThisPolicy(self.policy), phase)
+
+
+@lru_cache(maxsize=256)
+def _line_of_phase(this: ThisPolicy, phase: Phase) -> Source | None:
+    wanted = concepts(_PHASE_WORDS[phase]).keys()
+    items = (item for checklist in this.policy.checklists for item in checklist.items)
+    return next((i.source for i in items if wanted & concepts(i.text).keys()), None)
 
 
 # The word that names a phase in a process, wherever the document puts it.

@@ -57,9 +57,10 @@ class Severity(msgspec.Struct, frozen=True):
 class EscalationRule(msgspec.Struct, frozen=True):
     """Who is reached, for which levels, how long after which clock started.
 
-    ``severity`` lists levels, worst first; it is empty only where ``condition`` decides alone.
-    ``to`` holds roles in the document's own words, never empty: where the document names nobody
-    new (``reaches_nobody_new``) it holds the first responder again.
+    ``severity`` lists levels, worst first; it is empty where ``condition`` decides alone, and where
+    the runbook declares no levels, so that the rule holds for every incident. ``to`` holds
+    roles in the document's own words, never empty: where the document names nobody new
+    (``reaches_nobody_new``) it holds the first responder again.
     """
 
     severity: tuple[str, ...]
@@ -79,6 +80,7 @@ class Communication(msgspec.Struct, frozen=True):
     ``target`` is what the document names ("#incidents", "team", "users") or None.
     ``severity`` lists the levels that count, all levels where the document does not filter;
     it is empty where the filter names an undeclared level, so that the rule never fires by guess.
+    ``approval`` says that a person must agree before anything is sent.
     """
 
     channel: str
@@ -88,6 +90,7 @@ class Communication(msgspec.Struct, frozen=True):
     cadence_s: int | None = None
     external: bool = False
     unknown_filter: str | None = None
+    approval: bool = False
 
 
 class ChecklistItem(msgspec.Struct, frozen=True):
@@ -140,13 +143,21 @@ class StepKind(StrEnum):
 
 
 class Step(msgspec.Struct, frozen=True):
-    """One step of a play. ``condition`` holds words such as "if needed" that a person judges."""
+    """One step of a play. ``condition`` holds words such as "if needed" that a person judges.
+
+    ``query`` proves the step, in the language of the metrics; ``approval`` is the role that must
+    agree, or None for whoever leads; ``undo`` is the command that takes the step back.
+    """
 
     text: str
     kind: StepKind
     source: Source
     commands: tuple[Command, ...] = ()
     condition: str | None = None
+    query: str | None = None
+    approval: str | None = None
+    undo: str | None = None
+    verification: bool = False
 
 
 class Symptom(msgspec.Struct, frozen=True):
@@ -157,13 +168,31 @@ class Symptom(msgspec.Struct, frozen=True):
 
 
 class Play(msgspec.Struct, frozen=True):
-    """One scenario. ``severity`` is the level its heading or text names, if any."""
+    """One scenario. ``severity`` is the level its heading or text names, if any.
+
+    ``alert`` holds the names of the alerts that it explains, as written. ``anchor`` is that of its
+    heading, as Markdown renderers make it, and "" for a play that is a whole document.
+    """
 
     name: str
     source: Source
     symptoms: tuple[Symptom, ...] = ()
     steps: tuple[Step, ...] = ()
     severity: str | None = None
+    alert: tuple[str, ...] = ()
+    anchor: str = ""
+
+
+class AlertRoute(msgspec.Struct, frozen=True):
+    """An alert that a play explains. ``alert`` is in the form in which names are compared.
+
+    ``because`` says in words what named it: "the name of its file", for instance.
+    """
+
+    alert: str
+    play: str
+    because: str
+    source: Source
 
 
 class PostmortemPrompt(msgspec.Struct, frozen=True):
@@ -204,6 +233,7 @@ class Policy(msgspec.Struct, frozen=True):
     sources: tuple[ChecklistItem, ...] = ()
     plays: tuple[Play, ...] = ()
     postmortem: Postmortem | None = None
+    alerts: tuple[AlertRoute, ...] = ()
 
     def severity(self, level: str) -> Severity | None:
         """Return the declared level of that name, whatever its case, or None."""
@@ -241,7 +271,11 @@ class Level(StrEnum):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """What ``check`` says about a runbook. ``column`` counts characters from 1."""
+    """What ``check`` says about a runbook. ``column`` counts characters from 1.
+
+    ``end_column`` is that of the first character behind the words that are meant; 0 if nobody
+    said, and then they are one word.
+    """
 
     code: str
     level: Level
@@ -249,6 +283,7 @@ class Finding(msgspec.Struct, frozen=True):
     column: int
     message: str
     remedy: str
+    end_column: int = 0
 
 
 class LineStatus(StrEnum):

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tocsin.core.events import GradedBecause
-from tocsin.core.similarity import MATCH_MIN, Lexicon, Match, concepts, signal_text
+from tocsin.core.explained import ThisPolicy, explained_by
+from tocsin.core.similarity import (
+    MATCH_MIN,
+    USUAL_WORDS,
+    Lexicon,
+    Match,
+    SameWords,
+    concepts,
+    same_words,
+    signal_text,
+)
 from tocsin.core.state import Grade
 
 if TYPE_CHECKING:
@@ -24,6 +34,7 @@ if TYPE_CHECKING:
 _CRITERION_MATCH_MIN = 0.7
 # A scenario's heading is the team's own summary, so a little less than a full match will do.
 _PLAY_MATCH_MIN = 0.5
+_REMEMBERED_CHARACTERS_MAX = 1_000
 _LABELS = ("severity", "priority", "level")
 _YES = frozenset({"1", "true", "yes"})
 _BREACH = frozenset({"security_breach", "security-breach", "breach"})
@@ -51,19 +62,6 @@ def is_security_breach(signal: Signal) -> bool:
     return any(signal.labels.get(name, "").casefold() in _BREACH for name in _BREACH_LABELS)
 
 
-class _This:
-    """A policy as the key of a cache: itself, and no other that looks the same."""
-
-    def __init__(self, policy: Policy) -> None:
-        self.policy = policy
-
-    def __hash__(self) -> int:
-        return id(self.policy)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _This) and self.policy is other.policy
-
-
 def default_level(policy: Policy, tuning: Tuning) -> str:
     """Return the level of an incident that nothing grades, or "" if the runbook declares none.
 
@@ -80,40 +78,58 @@ def default_level(policy: Policy, tuning: Tuning) -> str:
 def grade_signal(policy: Policy, tuning: Tuning, signal: Signal) -> Grade:
     """Return the severity of one signal with its reason.
 
-    A label that names a level wins; then a security breach; then the criterion that the signal's
-    words cover best; then the criterion that its scenario covers; else the default level.
+    A label that names a level wins; then a security breach; then the level of the scenario that its
+    link or its name belongs to; then the criterion that the signal's words cover best; then the
+    criterion that its scenario covers; else the default level.
     """
     labelled = _by_label(policy, tuning, signal)
     if labelled is not None:
         return labelled
     if is_security_breach(signal):
         return grade_breach(policy, tuning)
+    explained = explained_by(policy, tuning, signal)
+    declared = policy.severity(explained.play.severity or "") if explained else None
+    if explained is not None and declared is not None:
+        because = (explained.because,)
+        return Grade(declared.level, GradedBecause.SCENARIO, explained.play.source, because)
     return grade_text(policy, tuning, signal_text(signal.title, signal.labels, signal.annotations))
 
 
 def grade_text(policy: Policy, tuning: Tuning, text: str) -> Grade:
     """Return the severity that the words of a signal or a declaration deserve."""
-    said = concepts(text)
-    direct = _best_criterion(policy, said)
+    words, default = _words(tuning), default_level(policy, tuning)
+    if len(text) > _REMEMBERED_CHARACTERS_MAX:
+        return _grade_text(policy, words, default, text)
+    return _graded(ThisPolicy(policy), words, default, text)
+
+
+@lru_cache(maxsize=8_192)
+def _graded(this: ThisPolicy, same: SameWords, default: str, text: str) -> Grade:
+    # The same few alerts say the same words again and again, for months.
+    return _grade_text(this.policy, same, default, text)
+
+
+def _grade_text(policy: Policy, same: SameWords, default: str, text: str) -> Grade:
+    direct = _best_criterion(policy, concepts(text, same), same)
     if direct is not None:
         level, source, match = direct
         return Grade(level.level, GradedBecause.CRITERION, source, match.words)
-    play = match_play(policy, text)
+    play = _match_play(policy, same, text)
     if play is not None:
         found = policy.play(play.play)
         assert found is not None  # match_play only names plays of this policy
-        graded = _grade_play(policy, found)
+        graded = _grade_play(policy, found, same)
         if graded is not None:
             level, source = graded
             return Grade(level.level, GradedBecause.SCENARIO, source, play.words)
-    level_name = default_level(policy, tuning)
-    declared = policy.severity(level_name)
-    return Grade(level_name, GradedBecause.DEFAULT, declared.source if declared else None)
+    declared = policy.severity(default)
+    return Grade(default, GradedBecause.DEFAULT, declared.source if declared else None)
 
 
 def grade_breach(policy: Policy, tuning: Tuning) -> Grade:
     """Return the severity of a security breach: its own criterion, else the worst level."""
-    direct = _best_criterion(policy, concepts("security breach"))
+    words = _words(tuning)
+    direct = _best_criterion(policy, concepts("security breach", words), words)
     if direct is not None:
         return Grade(direct[0].level, GradedBecause.SECURITY_BREACH, direct[1])
     if policy.severities:
@@ -122,14 +138,30 @@ def grade_breach(policy: Policy, tuning: Tuning) -> Grade:
     return Grade(default_level(policy, tuning), GradedBecause.SECURITY_BREACH)
 
 
-def match_play(policy: Policy, text: str) -> PlayMatch | None:
+def choose_play(policy: Policy, tuning: Tuning, signal: Signal) -> PlayMatch | None:
+    """Return the play that a signal's link or name belongs to, else the one its words suggest."""
+    text = signal_text(signal.title, signal.labels, signal.annotations)
+    explained = explained_by(policy, tuning, signal)
+    if explained is None:
+        return match_play(policy, text, tuning)
+    play = explained.play
+    seen = symptoms_of(policy, play, text, tuning)
+    return PlayMatch(play.name, play.source, seen, (explained.because,), 1.0)
+
+
+def match_play(policy: Policy, text: str, tuning: Tuning | None = None) -> PlayMatch | None:
     """Return the play whose name or symptoms the text covers best, or None below the threshold."""
-    return _best_play(_This(policy), _lexicon(policy).understood(concepts(text)))
+    return _match_play(policy, _words(tuning), text)
+
+
+def _match_play(policy: Policy, same: SameWords, text: str) -> PlayMatch | None:
+    understood = _lexicon(policy, same).understood(concepts(text, same))
+    return _best_play(ThisPolicy(policy), same, understood)
 
 
 @lru_cache(maxsize=4_096)
-def _best_play(this: _This, understood: Said) -> PlayMatch | None:
-    lexicon, said = _lexicon_of(this), dict(understood)
+def _best_play(this: ThisPolicy, same: SameWords, understood: Said) -> PlayMatch | None:
+    lexicon, said = _lexicon_of(this, same), dict(understood)
     best: PlayMatch | None = None
     for play in this.policy.plays:
         hits = [(s, lexicon.compare(s.text, said)) for s in play.symptoms]
@@ -147,10 +179,13 @@ def _best_play(this: _This, understood: Said) -> PlayMatch | None:
     return best
 
 
-def symptoms_of(policy: Policy, play: Play, text: str) -> tuple[Source, ...]:
+def symptoms_of(
+    policy: Policy, play: Play, text: str, tuning: Tuning | None = None
+) -> tuple[Source, ...]:
     """Return the symptoms of a play that the text names well enough to be meant."""
-    said = concepts(text)
-    lexicon = _lexicon(policy)
+    words = _words(tuning)
+    said = concepts(text, words)
+    lexicon = _lexicon(policy, words)
     return tuple(
         symptom.source
         for symptom in play.symptoms
@@ -176,17 +211,21 @@ def _by_name(policy: Policy, name: str) -> Severity | None:
 
 
 def _best_criterion(
-    policy: Policy, said: Mapping[str, str], at_least: float = _CRITERION_MATCH_MIN
+    policy: Policy,
+    said: Mapping[str, str],
+    same: SameWords,
+    at_least: float = _CRITERION_MATCH_MIN,
 ) -> tuple[Severity, Source, Match] | None:
     """Return the best criterion at or above the threshold; of equals, the worse level's."""
-    return _best_of(_This(policy), _lexicon(policy).understood(said), at_least)
+    understood = _lexicon(policy, same).understood(said)
+    return _best_of(ThisPolicy(policy), same, understood, at_least)
 
 
 @lru_cache(maxsize=4_096)
 def _best_of(
-    this: _This, understood: Said, at_least: float
+    this: ThisPolicy, same: SameWords, understood: Said, at_least: float
 ) -> tuple[Severity, Source, Match] | None:
-    lexicon, said = _lexicon_of(this), dict(understood)
+    lexicon, said = _lexicon_of(this, same), dict(understood)
     best: tuple[Severity, Source, Match] | None = None
     for level in this.policy.severities:
         for criterion in level.criteria:
@@ -196,22 +235,26 @@ def _best_of(
     return best
 
 
-def _grade_play(policy: Policy, play: Play) -> tuple[Severity, Source] | None:
+def _grade_play(policy: Policy, play: Play, same: SameWords) -> tuple[Severity, Source] | None:
     declared = policy.severity(play.severity) if play.severity else None
     if declared is not None:
         return declared, play.source
-    named = _best_criterion(policy, concepts(play.name), _PLAY_MATCH_MIN)
-    seen = (_best_criterion(policy, concepts(symptom.text)) for symptom in play.symptoms)
+    named = _best_criterion(policy, concepts(play.name, same), same, _PLAY_MATCH_MIN)
+    seen = (_best_criterion(policy, concepts(s.text, same), same) for s in play.symptoms)
     found = named or next((match for match in seen if match is not None), None)
     return None if found is None else (found[0], found[1])
 
 
+def _words(tuning: Tuning | None) -> SameWords:
+    return same_words(tuning.same_words) if tuning is not None else USUAL_WORDS
+
+
 @lru_cache(maxsize=16)
-def _lexicon_of(this: _This) -> Lexicon:
+def _lexicon_of(this: ThisPolicy, same: SameWords) -> Lexicon:
     criteria = [c.text for s in this.policy.severities for c in s.criteria]
     symptoms = [t for p in this.policy.plays for t in (p.name, *(s.text for s in p.symptoms))]
-    return Lexicon((*criteria, *symptoms))
+    return Lexicon((*criteria, *symptoms), same)
 
 
-def _lexicon(policy: Policy) -> Lexicon:
-    return _lexicon_of(_This(policy))
+def _lexicon(policy: Policy, same: SameWords) -> Lexicon:
+    return _lexicon_of(ThisPolicy(policy), same)

@@ -85,35 +85,62 @@ def stem(word: str) -> str:
     return word.removesuffix("e") if len(word) > 4 else word
 
 
-def _canonical() -> dict[str, str]:
-    table: dict[str, str] = {}
-    for group in _SYNONYMS:
-        for word in group:
-            table.setdefault(stem(word), stem(group[0]))
-    return table
+class SameWords:
+    """Which words mean the same. One table is shared by all that read with it."""
+
+    def __init__(self, groups: Iterable[Sequence[str]]) -> None:
+        """Fold every word of a group into its first; a word belongs to the first group it is in."""
+        self._first: dict[str, str] = {}
+        for group in groups:
+            for word in group:
+                self._first.setdefault(stem(word.casefold()), stem(group[0].casefold()))
+
+    def concept(self, root: str) -> str:
+        """Return the concept of a stem."""
+        return self._first.get(root, root)
+
+    def widened(self, groups: Iterable[Sequence[str]]) -> SameWords:
+        """Return a table in which these groups are one each, with all that any of their words meant."""
+        wider = SameWords(())
+        wider._first.update(self._first)
+        for group in groups:
+            roots = [stem(word.casefold()) for word in group]
+            meant = {wider.concept(root) for root in roots}
+            one = next((wider._first[root] for root in roots if root in wider._first), roots[0])
+            joined = [root for root, concept in wider._first.items() if concept in meant]
+            wider._first.update(dict.fromkeys((*joined, *roots), one))
+        return wider
 
 
-_CANON = _canonical()
+USUAL_WORDS = SameWords(_SYNONYMS)
+
+
+@lru_cache(maxsize=16)
+def same_words(groups: tuple[tuple[str, ...], ...]) -> SameWords:
+    """Return the usual table widened by a team's own groups of words."""
+    return USUAL_WORDS.widened(groups) if groups else USUAL_WORDS
+
+
 # "Issues", "errors", "failures": nearly every line has one, so it says little about which line.
 _GENERIC = frozenset({stem("issue")})
-_QUALIFIER_CONCEPTS = frozenset(_CANON.get(stem(word), stem(word)) for word in _QUALIFIERS)
+_QUALIFIER_CONCEPTS = frozenset(USUAL_WORDS.concept(stem(word)) for word in _QUALIFIERS)
 
 
-def concepts(text: str) -> dict[str, str]:
+def concepts(text: str, same: SameWords = USUAL_WORDS) -> dict[str, str]:
     """Return the concepts of a text, each with the first word that stands for it."""
     found: dict[str, str] = {}
     # No word and no negation goes on over the end of a sentence, so each can be read by itself.
     for sentence in text.split(". "):
         is_short = len(sentence) <= _REMEMBERED_CHARACTERS_MAX
-        for concept, word in (_remembered if is_short else _read)(sentence):
+        for concept, word in (_remembered if is_short else _read)(sentence, same):
             found.setdefault(concept, word)
     return found
 
 
-def _read(sentence: str) -> Said:
+def _read(sentence: str, same: SameWords = USUAL_WORDS) -> Said:
     tokens = _TOKEN.findall(_NEGATION.sub("non", sentence))
     words = (token.lower() for token in tokens if len(token) <= _WORD_CHARACTERS_MAX)
-    return tuple((concept, word) for word in words if (concept := _concept(word)))
+    return tuple((concept, word) for word in words if (concept := _concept(word, same)))
 
 
 # A storm says the same few sentences and words again and again.
@@ -121,11 +148,10 @@ _remembered = lru_cache(maxsize=4_096)(_read)
 
 
 @lru_cache(maxsize=16_384)
-def _concept(word: str) -> str:
+def _concept(word: str, same: SameWords) -> str:
     if word in _STOP or (len(word) < 2 and not word.isdigit()):
         return ""
-    root = stem(word)
-    return _CANON.get(root, root)
+    return same.concept(stem(word))
 
 
 class Match(msgspec.Struct, frozen=True):
@@ -148,15 +174,19 @@ class _Reading(msgspec.Struct, frozen=True):
 
 
 class Lexicon:
-    """The lines of one runbook, weighed against each other, ready to be compared with signals."""
+    """The lines of one runbook, weighed against each other, ready to be compared with signals.
 
-    def __init__(self, lines: Iterable[str]) -> None:
+    Signals must be read with the same table of words.
+    """
+
+    def __init__(self, lines: Iterable[str], same: SameWords = USUAL_WORDS) -> None:
         """Weigh the concepts of all lines: what few lines use tells more."""
+        self._same = same
         counts: dict[str, int] = {}
         total = 0
         for line in lines:
             total += 1
-            for concept in concepts(line):
+            for concept in concepts(line, same):
                 counts[concept] = counts.get(concept, 0) + 1
         self._weights = {c: 1.0 + math.log((1 + total) / (1 + n)) for c, n in counts.items()}
         self._rarest = 1.0 + math.log(1 + total)
@@ -181,7 +211,7 @@ class Lexicon:
         return max((_compare(r, signal) for r in readings), key=lambda match: match.score)
 
     def _weigh(self, line: str) -> _Reading:
-        weights = {concept: self._weight(concept) for concept in concepts(line)}
+        weights = {concept: self._weight(concept) for concept in concepts(line, self._same)}
         return _Reading(
             weights=weights,
             total=sum(weights.values()),

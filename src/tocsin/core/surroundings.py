@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from functools import lru_cache
 
 import msgspec
 import re2
@@ -17,6 +18,7 @@ EXPRESSION_OPTIONS.log_errors = False
 EXPRESSION_OPTIONS.max_mem = 524_288  # a thousand host names fit in
 
 
+@lru_cache(maxsize=4_096)
 def role_key(role: str) -> str:
     """Return the form in which roles are compared: "On-Call Engineer" is "on call engineer"."""
     return _NOT_WORD.sub(" ", role.casefold()).strip()
@@ -129,7 +131,9 @@ class Tuning(msgspec.Struct, frozen=True):
     """What a team may set and the document does not say.
 
     ``severity_by_label`` maps the value of a ``severity`` or ``priority`` label, case-folded, to a
-    level. ``repeat_every_s`` is 0 for pages that are never repeated.
+    level. ``repeat_every_s`` is 0 for pages that are never repeated. ``runbook_urls`` maps the
+    beginnings of addresses to folders of the runbook. Each entry of ``same_words`` holds words that
+    mean the same.
     """
 
     repeat_every_s: int = 300
@@ -137,6 +141,8 @@ class Tuning(msgspec.Struct, frozen=True):
     severity_by_label: dict[str, str] = {}
     severity_default: str | None = None
     service_labels: tuple[str, ...] = ("service", "app", "job")
+    runbook_urls: dict[str, str] = {}
+    same_words: tuple[tuple[str, ...], ...] = ()
 
 
 class Surroundings(msgspec.Struct, frozen=True):

@@ -1,9 +1,8 @@
 """Intake: what is new is made durable; what is only repeated costs a look-up.
 
 Prometheus re-sends every firing alert about once a minute, so a storm is mostly repeats. Per
-fingerprint we keep what is already durable. *Unchanged* is the same key and firing state, and no
-later start (of two Prometheus servers that watch the same, each has its own start); the end that
-moves on with every re-send is written through lazily, in batches. The memory is a hint: every
+fingerprint we keep what is already durable (``core.repeats``); the end that moves on with every
+re-send is written through lazily, in batches. The memory is a hint: every
 second the database is asked whether the alerts that were repeated still fire, and where another
 process saw one end meanwhile, the repeat itself goes to the desk.
 """
@@ -12,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import timedelta
 from time import perf_counter
@@ -21,8 +19,9 @@ from typing import TYPE_CHECKING
 import structlog
 
 from tocsin.base import faults
-from tocsin.core.desk import REPORT, service_of
+from tocsin.core.desk import service_of
 from tocsin.core.inputs import SignalReceived
+from tocsin.core.repeats import Repeats
 from tocsin.engine.commits import GroupCommit
 from tocsin.engine.room import Full, IntakeLimits, Room
 from tocsin.engine.turn import desk_stream
@@ -101,7 +100,7 @@ class Intake:
         self._commits: GroupCommit[_Wanted] = GroupCommit(
             self._commit, lambda wanted: wanted.weight, BATCH_BYTES_MAX
         )
-        self._durable: OrderedDict[str, tuple[str, datetime]] = OrderedDict()
+        self._repeated = Repeats(REMEMBERED_MAX)
         self._repeats: dict[str, tuple[Signal, datetime]] = {}
         self._repeats_bytes = 0
         self._heard: dict[tuple[str, str], _Sender] = {}
@@ -117,7 +116,7 @@ class Intake:
         """
         fresh: list[Signal] = []
         for signal in batch.signals:
-            if self._is_unchanged(signal, at):
+            if self._repeated.is_unchanged(signal, at):
                 self._repeats[signal.fingerprint] = (signal, at)
                 self._repeats_bytes += sum(map(len, signal.annotations.values()))
             else:
@@ -177,7 +176,7 @@ class Intake:
         # those who wait for this runs first.
         for wanted in batch:
             for signal, at in wanted.fresh:
-                self._remember(signal, at)
+                self._repeated.remember(signal, at)
 
     async def _set_aside(
         self, connection: Connection, members: Sequence[tuple[str, str, bytes, str]]
@@ -199,27 +198,11 @@ class Intake:
 
     def forget(self, fingerprints: Iterable[str]) -> None:
         """Let the next signal of these alerts reach their desk, whatever was known."""
-        for fingerprint in fingerprints:
-            self._durable.pop(fingerprint, None)
+        self._repeated.forget(fingerprints)
 
     def forget_all(self) -> None:
         """Let the next signal of every alert reach its desk: something may have been missed."""
-        self._durable.clear()
-
-    def _is_unchanged(self, signal: Signal, at: datetime) -> bool:
-        if signal.source == REPORT or not signal.is_firing(at):
-            return False
-        known = self._durable.get(signal.fingerprint)
-        return known is not None and known[0] == signal.key and signal.starts_at <= known[1]
-
-    def _remember(self, signal: Signal, at: datetime) -> None:
-        if signal.source == REPORT or not signal.is_firing(at):
-            self._durable.pop(signal.fingerprint, None)
-            return
-        self._durable[signal.fingerprint] = (signal.key, signal.starts_at)
-        self._durable.move_to_end(signal.fingerprint)
-        while len(self._durable) > REMEMBERED_MAX:
-            self._durable.popitem(last=False)
+        self._repeated.forget_all()
 
     # -- What runs by itself -----------------------------------------------------------------------
 
@@ -292,7 +275,7 @@ class Intake:
             if verdict is Verdict.EARLY:
                 self._repeats.setdefault(fingerprint, repeats[fingerprint])
             elif verdict is Verdict.OVER:
-                self._durable.pop(fingerprint, None)
+                self._repeated.forget((fingerprint,))
         return tuple(dict.fromkeys(a.stream for a in arrivals))
 
     def _repeat(self, signal: Signal, received_at: datetime) -> Repeat:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tocsin.runbook.compiler import Compiled, compile_runbook
+from tocsin.runbook.compiler import Compiled, Compiler, compile_runbook
 from tocsin.runbook.directory import check_directory
 from tocsin.runbook.document import split_lines
 from tocsin.runbook.jsonform import finding_to_json, to_json
@@ -10,6 +10,7 @@ from tocsin.runbook.tuning import check_tuning
 
 __all__ = [
     "Compiled",
+    "Compiler",
     "check_directory",
     "check_tuning",
     "compile_runbook",

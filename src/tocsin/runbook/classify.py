@@ -14,7 +14,7 @@ import msgspec
 
 from tocsin.core.policy import CommandClass
 from tocsin.runbook.flags import Parsed, parse_flags
-from tocsin.runbook.sql import only_reads
+from tocsin.runbook.sql import names_secrets, only_reads
 from tocsin.runbook.wordlists import words as words_of
 
 TAIL_LINES = 200
@@ -312,6 +312,8 @@ def _psql(argv: tuple[str, ...], _depth: int) -> Verdict:
         reads, why = only_reads(flag.value or "")
         if not reads:
             return Verdict(_MUTATE, f"psql: {why}", argv, marks)
+        if secret := names_secrets(flag.value or ""):
+            return Verdict(_SENSITIVE, f"psql: {secret} may show secrets", argv, marks)
     return Verdict(
         _READ,
         "psql runs one SELECT that changes nothing"
@@ -336,6 +338,7 @@ _REDIS_SUB_READS = {
     "command": {"count"},
     "object": {"encoding", "idletime", "refcount"},
 }
+_REDIS_SECRET = re.compile(r"[*?\[]|pass|auth|user|key-file", re.IGNORECASE)
 _REDIS_VALUES = words_of("get mget hget hgetall lrange smembers zrange getrange")
 
 
@@ -349,6 +352,8 @@ def _redis(argv: tuple[str, ...], _depth: int) -> Verdict:
         return Verdict(_SHELL, "redis-cli without a command opens a session", None)
     verb = parsed.words[0].casefold()
     sub = parsed.words[1].casefold() if len(parsed.words) > 1 else ""
+    if (verb, sub) == ("config", "get") and any(map(_REDIS_SECRET.search, parsed.words[2:])):
+        return Verdict(_SENSITIVE, "redis-cli config may show a password", argv)
     if verb in _REDIS_READS or sub in _REDIS_SUB_READS.get(verb, set()):
         return Verdict(_READ, f"redis-cli {verb} only reads", argv)
     if verb in ("monitor", "subscribe", "psubscribe"):
@@ -549,6 +554,10 @@ def _git(argv: tuple[str, ...], _depth: int) -> Verdict:
         return Verdict(_MUTATE, "git may write a file or run another program", argv)
     if verb in ("status", "log", "diff", "show", "rev-parse", "describe", "blame", "shortlog"):
         return Verdict(_READ, f"git {verb} only reads", argv)
+    if verb == "reflog" and (not rest or rest == ("show",)):
+        return Verdict(_READ, "git reflog only reads", argv)
+    if (verb, rest) in (("stash", ("list",)), ("tag", ()), ("tag", ("-l",)), ("tag", ("--list",))):
+        return Verdict(_READ, f"git {verb} only lists", argv)
     if verb == "remote" and rest in ((), ("-v",)):
         return Verdict(_READ, "git remote only reads", argv)
     if verb == "branch" and all(
@@ -579,11 +588,92 @@ def _aws(argv: tuple[str, ...], _depth: int) -> Verdict:
     other = ("--prof", "--end", "--cli-i", "--no-verify", "--ca-bundle")
     if any(word.startswith(other) or "file://" in word or "fileb://" in word for word in rest):
         return Verdict(_MUTATE, "aws is told to use another account or a file", argv)
+    if argv[1:3] == ("logs", "tail"):
+        endless = [at for at, word in enumerate(argv) if word == "--follow"]
+        bounded = tuple(word for word in argv if word != "--follow")
+        marks = ((Trait.NEVER_ENDS, endless[0]),) if endless else ()
+        return Verdict(_READ, "aws logs tail only reads", bounded, marks)
+    if argv[1] == "s3api" and argv[2].startswith("get-object"):
+        return Verdict(_MUTATE, "aws s3api get-object writes a file", argv)
+    if argv[1:3] in _AWS_GETS:
+        return Verdict(_READ, f"aws {argv[1]} {argv[2]} only reads", argv)
     if argv[2].startswith(("describe-", "list-")) or argv[1:3] == ("s3", "ls"):
         return Verdict(_READ, f"aws {argv[1]} {argv[2]} only reads", argv)
     if argv[2].startswith("get-"):
         return Verdict(_SENSITIVE, f"aws {argv[1]} {argv[2]} may show secrets", argv)
     return Verdict(_MUTATE, f"aws {argv[1]} {argv[2]} may change something", argv)
+
+
+_AWS_GETS = {
+    ("sts", "get-caller-identity"),
+    ("cloudwatch", "get-metric-statistics"),
+    ("cloudwatch", "get-metric-data"),
+    ("elbv2", "get-listener"),
+    ("ce", "get-cost-and-usage"),
+}
+_CLOUD_SECRET = re.compile(
+    r"secret|key|token|credential|password|auth|connection-string|sas|kubeconfig", re.IGNORECASE
+)
+_GCLOUD_READS = ("list", "describe", "read", "get-health", "get-iam-policy", "get-server-config")
+_GCLOUD_KNOWN = words_of("""--project --region --zone --format --filter --limit --sort-by --location --cluster --quiet
+    -q --freshness --order --service --instance --uri --page-size --global""")
+_AZ_READS = ("list", "show", "list-instances", "list-usage")
+_AZ_KNOWN = words_of("""-g --resource-group -n --name -o --output --query --subscription -l --location --show-details
+    -d --top --offset --start-time --end-time --metric --resource --cluster-name --server --workspace""")
+
+
+def _cloud(
+    argv: tuple[str, ...], reads: Sequence[str], known: frozenset[str], others: Sequence[str]
+) -> Verdict:
+    """Judge ``gcloud`` and ``az``: groups of words, a verb, and flags that choose what is meant."""
+    parsed = parse_flags(
+        argv, known - {"--quiet", "-q", "--global", "--show-details", "-d", "--uri"}
+    )
+    program, words = argv[0], parsed.words
+    if parsed.named(*others):
+        return Verdict(_MUTATE, f"{program} is told to act as somebody else", argv)
+    if any(_CLOUD_SECRET.search(word) for word in words):
+        is_read = any(
+            word in (*reads, "access") or word.startswith(("print-", "get-")) for word in words
+        )
+        if is_read and not any(word in _CLOUD_CHANGES for word in words):
+            return Verdict(_SENSITIVE, f"{program} may show secrets", argv)
+        return Verdict(_MUTATE, f"{program} may change something", argv)
+    verb = next((word for word in words if word in reads), "")
+    changes = next((word for word in words if word in _CLOUD_CHANGES), "")
+    if verb and not changes and not _strange(parsed, known):
+        return Verdict(_READ, f"{program} {verb} only reads", argv)
+    return Verdict(_MUTATE, f"{program} may change something", argv)
+
+
+_CLOUD_CHANGES = words_of("""get-credentials create delete update set add remove start stop restart reset resize scale import export patch
+    deploy rollback promote failover invoke run run-command execute-sql ssh scp restore rotate-keys regenerate
+    renew purge assign grant revoke enable disable attach detach move undelete clear cancel apply replace""")
+
+
+def _gcloud(argv: tuple[str, ...], _depth: int) -> Verdict:
+    others = (
+        "--impersonate-service-account",
+        "--account",
+        "--configuration",
+        "--access-token-file",
+    )
+    return _cloud(argv, _GCLOUD_READS, _GCLOUD_KNOWN, others)
+
+
+def _az(argv: tuple[str, ...], _depth: int) -> Verdict:
+    return _cloud(argv, _AZ_READS, _AZ_KNOWN, ())
+
+
+def _iptables(argv: tuple[str, ...], _depth: int) -> Verdict:
+    parsed = parse_flags(argv, frozenset(("-t", "--table")))
+    lists = parsed.named("-L", "--list", "-S", "--list-rules")
+    known = words_of(
+        "-L --list -S --list-rules -n --numeric -v --verbose -x --exact --line-numbers -t --table"
+    )
+    if lists and not _strange(parsed, known):
+        return Verdict(_READ, f"{argv[0]} only lists", argv)
+    return Verdict(_MUTATE, f"{argv[0]} may change what is let through", argv)
 
 
 # --- programs that run another -----------------------------------------------------------------
@@ -658,7 +748,6 @@ _HARMLESS: dict[str, tuple[str, ...]] = {
             "wc",
             "cut",
             "tr",
-            "dig",
             "nslookup",
             "host",
             "getent",
@@ -669,6 +758,7 @@ _HARMLESS: dict[str, tuple[str, ...]] = {
         ],
         (),
     ),
+    "dig": ("-f", "-k", "-y"),
     "lsof": ("-r", "+r"),
     "free": ("-s", "--seconds", "-c", "--count"),
     "netstat": ("-c", "--continuous"),
@@ -703,11 +793,10 @@ def _harmless(argv: tuple[str, ...]) -> Verdict:
     if program == "date" and any(not word.startswith("+") for word in words):
         return Verdict(_MUTATE, "date may set the clock", argv)
     if program in ("cat", "head", "grep", "egrep", "fgrep", "cut", "sort", "wc"):
-        secret = next((at for at, word in parsed.positionals if _SECRET_FILE.search(word)), None)
-        is_pattern = (
-            program.endswith("grep") and secret == next(iter(parsed.positionals), (0, ""))[0]
-        )
-        if secret is not None and not is_pattern:
+        # The first word of grep is what it looks for.
+        named = parsed.positionals[1:] if program.endswith("grep") else parsed.positionals
+        secret = next((at for at, word in named if _SECRET_FILE.search(word)), None)
+        if secret is not None:
             return Verdict(_SENSITIVE, "it may show secrets", argv, ((Trait.SECRET, secret),))
     return Verdict(_READ, f"{program} only reads", argv)
 
@@ -802,6 +891,10 @@ _JUDGES: dict[str, Callable[[tuple[str, ...], int], Verdict]] = {
     "git": _git,
     "helm": _helm,
     "aws": _aws,
+    "gcloud": _gcloud,
+    "az": _az,
+    "iptables": _iptables,
+    "ip6tables": _iptables,
     "sudo": _wrapper,
     "timeout": _wrapper,
     "time": _wrapper,

@@ -88,7 +88,7 @@ def judge(statement: Statement, notes: Notes) -> Judged:
     known = bool(statement.words) and is_known_program(statement.words[0].text)
     source = notes.source(statement.line)
     kind, why, argv = verdict.kind, verdict.why, verdict.argv
-    if statement.broken and not known:
+    if (not known and _is_prose(statement)) or (statement.broken and not known):
         kind, why, argv = CommandClass.NOT_A_COMMAND, "it does not read as a command", None
     elif statement.trouble:
         kind, why, argv = CommandClass.NEEDS_SHELL, statement.trouble, None
@@ -123,6 +123,17 @@ def _rows(fence: Fence, notes: Notes) -> tuple[Row, ...]:
         whole = lines[number - 1] if number <= len(lines) else text
         rows.append(Row(text, number, max(0, len(whole) - len(text))))
     return tuple(rows)
+
+
+def _is_prose(statement: Statement) -> bool:
+    """Say whether words are a sentence or the head of a table: no program is written like this."""
+    words = [word.text for word in statement.words]
+    return (
+        len(words) >= 3
+        and words[0][:1].isupper()
+        and words[0].isalpha()
+        and not any(word.startswith("-") or "/" in word or "=" in word for word in words)
+    )
 
 
 def _begins_with_program(statement: Statement) -> bool:

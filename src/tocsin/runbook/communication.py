@@ -1,141 +1,326 @@
-"""Which channel tells whom, for which levels, how often."""
+"""Which channel tells whom, for which levels, how often, and whether somebody must agree first."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import timedelta
 
-from tocsin.base.durations import find_duration, say_duration
-from tocsin.core.policy import Communication, LineStatus
+import msgspec
+
+from tocsin.base.durations import say_duration
+from tocsin.core.policy import Checklist, ChecklistItem, Communication, LineStatus
+from tocsin.runbook.cadence import (
+    EVERY,
+    bare_cadence,
+    cadence_of,
+    has_rhythm,
+    is_review,
+    rhythms_in,
+)
+from tocsin.runbook.channels import begins_with_channel, channel_of, channels_in, target_of
 from tocsin.runbook.document import Block, Fence, Listing, Paragraph, Section, Table, rows_of
 from tocsin.runbook.findings import did_you_mean
-from tocsin.runbook.levels import Scheme, unknown_filter
+from tocsin.runbook.levels import Named, Scheme, unknown_filter
+from tocsin.runbook.messages import TEXT_LANGUAGES, is_message
 from tocsin.runbook.notes import Notes
 
-_CHANNELS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
-    (channel, re.compile(pattern, re.IGNORECASE))
-    for channel, pattern in (
-        ("status_page", r"status ?page|statuspage|\bstatus site\b"),
-        ("slack", r"\bslack\b|(?<![\w/])#[a-z][\w-]*"),
-        ("teams", r"\b(?:ms |microsoft )?teams (?:channel|chat)|microsoft teams"),
-        ("email", r"e-?mails?\b|mailing list|[\w.+-]+@[\w-]+\.\w+"),
-        ("x", r"\btwitter\b|\bX\b(?= ?[:(]|$)|social media|@[a-z]\w+ on x\b"),
-        ("sms", r"\bsms\b|text message"),
-        ("phone", r"\bphone\b|\bcall\b|conference bridge|\bbridge\b"),
-        (
-            "other",
-            r"pager ?duty|opsgenie|discord|\bzoom\b|intercom|war room|in-app|banner|\bjira\b",
-        ),
-    )
-)
-_CHANNEL_NAME = re.compile(r"(?<![\w/])#[a-z][\w-]*", re.IGNORECASE)
-_ADDRESS = re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]*\w")
-_AUDIENCE = re.compile(
-    r"\b(?:notify|inform|tell|tells|message|write to|reach|reaches|goes to|sent to|send to|mail to|update)\s+"
-    r"(?:(?:all|the|our|affected|every)\s+)*"
-    r"(?P<who>(?!(?:for|during|on|in|when|about|as|if|with|at|every)\b)[a-z][\w-]*(?:\s+(?!(?:for|during|on|in|when"
-    r"|about|as|if|by|via|with|every|at|of|and|or|only)\b)[a-z][a-z-]*(?!\w))?)",
-    re.IGNORECASE,
-)
 _EXTERNAL = re.compile(r"external|customer|public|outside|users?\b|client", re.IGNORECASE)
 _INTERNAL = re.compile(r"internal|inside|\bteam\b|\bstaff\b|company", re.IGNORECASE)
-_EVERY = re.compile(
-    r"\bevery\s+(?=\d|an?\b|half|hour|day|minute|[a-z]+[ -](?:min|hour|day))", re.IGNORECASE
-)
-_HOURLY = re.compile(r"\bhourly\b", re.IGNORECASE)
-_DAILY = re.compile(r"\bdaily\b", re.IGNORECASE)
+_UPDATES = re.compile(r"\bupdat\w*|\bpost\w*|\bcommunicat\w*|\breport\w*|\bstatus\b", re.IGNORECASE)
 _RHYTHM_WANTED = re.compile(
     r"\b(?:updat\w*|post\w*)\b.*\b(?:during|while|throughout|regular\w*|frequent\w*|periodic\w*|ongoing|as it)",
     re.IGNORECASE,
 )
-_COLUMN_FILTER = re.compile(r"severity|priority|when|incident|level", re.IGNORECASE)
+_FILTER_COLUMN = re.compile(r"severity|priority|when|incident|level|condition", re.IGNORECASE)
+_CHANNEL_COLUMN = re.compile(
+    r"channel|medium|method|\bvia\b|tool|where|platform|how\b", re.IGNORECASE
+)
+_RHYTHM_COLUMN = re.compile(
+    r"update|frequen|cadence|interval|how often|rhythm|refresh", re.IGNORECASE
+)
+_AUDIENCE_COLUMN = re.compile(r"audience|who\b|stakeholder|recipient|notif|\bto\b", re.IGNORECASE)
+_APPROVAL = re.compile(
+    r"(?:\b(?:requires?|needs?|with|after|pending|only (?:after|with)|subject to|upon)\b[^.;|]{0,40}"
+    r"\b(?:approv\w*|sign[- ]?off|clearance|consent|permission)\b"
+    r"|\b(?:approval|sign[- ]?off|clearance)\b[^.;|]{0,25}\b(?:required|needed|first|before)"
+    r"|\b(?:approved|signed off|reviewed and approved|cleared) by\b|\bmust be (?:approved|cleared|signed off)\b"
+    r"|\bapproval\s*:|\((?:[^()]*\s)?approval\)|\bonce approved\b)",
+    re.IGNORECASE,
+)
+_NO_APPROVAL = re.compile(
+    r"\b(?:no|without|don'?t need|does not (?:need|require)|not require)\b[^.;|]{0,20}"
+    r"\b(?:approv|sign[- ]?off|clearance)|pre-?approved",
+    re.IGNORECASE,
+)
+_TELLS = re.compile(
+    r"\b(?:notif(?:y|ies|ied|ying)|inform(?:s|ed|ing)?|tell(?:s|ing)?|announc(?:e|es|ed|ing)|post(?:s|ed|ing)?(?![-\w])|publish\w*|send(?:s|ing)?|sent"
+    r"|shar(?:e|es|ing)|messag\w+|e-?mail(?:s|ed|ing)?|updat(?:e|es|ed|ing)|alert(?:s|ed)?\s+(?:the|our|all|every\w*|on-?call|people|stakeholders)|broadcast\w*"
+    r"|tweet\w*|brief(?:s|ed|ing)?|communicat(?:e|es|ed|ing)|escalat(?:e|es|ed|ing)|(?<!status )page[ds]?|call(?:s|ed)?|contact\w*)\b",
+    re.IGNORECASE,
+)
+_TELLS_FIRST = re.compile(
+    r"^\W*(?:\*\*[^*]+\*\*\s*:?\s*)?(?:for [^:]{1,30}:\s*)?(?:please\s+|also\s+|then\s+|always\s+)?"
+    r"(?:notify|inform|tell|announce|post|publish|send|share|message|broadcast|tweet|brief)\b",
+    re.IGNORECASE,
+)
+_MAKES_CHANNEL = re.compile(
+    r"\b(?:create|open|start|set up|spin up|join|archive|disable|enable|check|monitor|watch|review"
+    r"|acknowledge[sd]?|configure|retain\w*|log(?:s|ged)?|use the|record\w*)\b",
+    re.IGNORECASE,
+)
+_NEVER = re.compile(
+    r"^\W*(?:never|do not|don'?t|avoid)\b|\bnot (?:\w+ )?(?:via|by|through)\b",
+    re.IGNORECASE,
+)
+_MEDIA_LIST = re.compile(r"\s*(?:\+|,|;|&|/|\band\b|<br\s*/?>)\s*")
+_IN_BRACKETS = re.compile(r"\([^()]*\)")
+_BLANK = re.compile(
+    r"^\W*(?:n/?a|none|no(?:ne)?\b.*|not required|not needed)?\W*(?:\(.*\))?\W*$", re.I
+)
 
 
-def read_communications(
-    section: Section, scheme: Scheme, notes: Notes
-) -> tuple[Communication, ...]:
+class _Given(msgspec.Struct, frozen=True):
+    """What surrounds a rule: the label or heading above it, and whether outsiders are meant."""
+
+    label: str = ""
+    external: bool | None = None
+
+
+class Told(msgspec.Struct, frozen=True):
+    """The rules of a section, and what it asks people to do besides, one list a heading."""
+
+    rules: tuple[Communication, ...] = ()
+    checklists: tuple[Checklist, ...] = ()
+
+
+def read_communications(section: Section, scheme: Scheme, notes: Notes) -> Told:
     """Read a communication section and those below it, in document order."""
-    return tuple(_Reader(scheme, notes).section(section, external=False))
+    reader = _Reader(scheme, notes)
+    rules = tuple(reader.section(section, external=None, inherited=""))
+    return Told(rules, tuple(reader.checklists))
+
+
+def needs_approval(words: str) -> bool:
+    """Say whether these words ask that somebody agrees before anything is sent."""
+    return _APPROVAL.search(words) is not None and _NO_APPROVAL.search(words) is None
 
 
 class _Reader:
     def __init__(self, scheme: Scheme, notes: Notes) -> None:
         self._scheme = scheme
         self._notes = notes
+        self._tasks: list[ChecklistItem] = []
+        self.checklists: list[Checklist] = []
 
-    def section(self, section: Section, *, external: bool) -> list[Communication]:
-        external = _is_external(section.title.plain, external)
+    def section(
+        self, section: Section, *, external: bool | None, inherited: str
+    ) -> list[Communication]:
+        title = section.title.plain
+        external = _is_external(title, external)
+        # A level or a channel in a heading holds for what stands below it.
+        about = title if self._scheme.named_in(title) or channel_of(title) else inherited
         found: list[Communication] = []
         for group in section.groups():
+            label = group.label or about
             outside = _is_external(group.label, external) if group.label else external
+            if group.label and not self._scheme.named_in(label) and self._scheme.named_in(about):
+                label = f"{about} {label}"
             for block in group.blocks:
-                found.extend(self._block(block, group.label, outside))
+                found.extend(self._block(block, _Given(label, outside)))
+        if self._tasks:
+            source = self._notes.source(section.line)
+            self.checklists.append(Checklist(title, source, tuple(self._tasks)))
+            self._tasks = []
         for inner in section.sections:
-            found.extend(self.section(inner, external=external))
+            found.extend(self.section(inner, external=external, inherited=about))
         return found
 
-    def _block(self, block: Block, label: str, external: bool) -> list[Communication]:
+    def _block(self, block: Block, given: _Given) -> list[Communication]:
         found: list[Communication] = []
         if isinstance(block, Listing):
             for item, depth in rows_of((block,)):
-                words = item.text.plain
-                read = self._rule(words, item.text.line, item.text.lead, label, external)
-                if read is not None:
-                    found.append(read)
-                elif depth == 0:
-                    self._refuse(words, item.text.line, item.text.end)
+                for inner in item.blocks:
+                    if isinstance(inner, Fence):
+                        self._notes.mark_block(inner, LineStatus.TEMPLATE, "message template")
+                read = self._rules(item.text.plain, item.text.line, item.text.before_colon, given)
+                found.extend(read)
+                if not read:
+                    self._other(item.text.plain, item.text.line, item.text.end, depth)
         elif isinstance(block, Table):
-            found.extend(self._table(block, external))
-        elif isinstance(block, Fence):
+            found.extend(self._table(block, given))
+        elif isinstance(block, Fence) and (block.language in TEXT_LANGUAGES or is_message(block)):
             self._notes.mark_block(block, LineStatus.TEMPLATE, "message template")
-        elif isinstance(block, Paragraph) and (block.text.lead or label):
-            read = self._rule(block.text.plain, block.line, block.text.lead, label, external)
-            if read is not None:
-                found.append(read)
+        elif isinstance(block, Paragraph) and not block.text.is_label:
+            text = block.text
+            if (
+                text.lead
+                or given.label
+                or _TELLS_FIRST.match(text.plain)
+                or EVERY.search(text.plain)
+            ):
+                found.extend(self._rules(text.plain, block.line, text.lead, given))
         return found
 
-    def _table(self, table: Table, external: bool) -> list[Communication]:
-        header = [cell.plain for cell in table.header]
-        filters = [i for i, h in enumerate(header) if _COLUMN_FILTER.search(h)]
+    def _table(self, table: Table, given: _Given) -> list[Communication]:
+        grid = _Grid([cell.plain for cell in table.header])
         found: list[Communication] = []
+        by_column = self._levels_by_column(grid.header)
         for row in table.rows:
             cells = [cell.plain for cell in row.cells]
-            order = [i for i in range(len(cells)) if i not in filters] + [
-                i for i in filters if i < len(cells)
-            ]
-            words = " ".join(cells[i] for i in order if cells[i])
-            read = self._rule(words, row.line, "", "", external)
-            if read is None:
-                self._refuse(" | ".join(c for c in cells if c), row.line, row.line)
-            else:
-                found.append(read)
+            if len(by_column) >= 2:
+                found.extend(self._matrix_row(grid, by_column, cells, row.line, given))
+                continue
+            read = self._row(grid, cells, row.line, given)
+            if not read:
+                self._other_row(grid, cells, row.line)
+            found.extend(read)
         if found:
             self._notes.mark(table.line, LineStatus.REFERENCE, "table header", end=table.line + 1)
         return found
 
+    def _levels_by_column(self, header: Sequence[str]) -> dict[int, str]:
+        """Return the columns that are headed by one level each."""
+        named = {i: self._scheme.named_in(words) for i, words in enumerate(header)}
+        return {
+            i: n.levels[0] for i, n in named.items() if n and len(n.levels) == 1 and not n.is_all
+        }
+
+    def _matrix_row(
+        self,
+        grid: _Grid,
+        by_column: dict[int, str],
+        cells: list[str],
+        line: int,
+        given: _Given,
+    ) -> list[Communication]:
+        """Read a row whose columns are levels: a blank or a dash says that nobody is told."""
+        levels = tuple(
+            level for i, level in by_column.items() if i < len(cells) and not _BLANK.match(cells[i])
+        )
+        others = " ".join(c for i, c in enumerate(cells) if i not in by_column)
+        named = Named(levels, " ".join(levels))
+        if not levels:
+            self._notes.mark(line, LineStatus.REFERENCE, "nobody is told of any level")
+            return []
+        media = grid.text(cells, grid.channels) or others
+        found: list[Communication] = []
+        for channel in channels_in(media):
+            found.append(self._rule(channel, others, line, named, given, None))
+        if not found:
+            self._other_row(grid, cells, line)
+        return found
+
+    def _row(self, grid: _Grid, cells: list[str], line: int, given: _Given) -> list[Communication]:
+        rhythm = grid.text(cells, grid.rhythm)
+        if grid.by_level and (grid.channels or grid.rhythm):
+            return self._level_row(grid, cells, line, given)
+        filters = " ".join(c for i, c in enumerate(cells) if i in grid.filters and c)
+        others = [c for i, c in enumerate(cells) if i not in grid.filters and c]
+        words = _addressed(" ".join((*others, filters)), grid.text(cells, grid.audience))
+        lead = grid.text(cells, grid.channels)
+        cadence_s = cadence_of(words) or (bare_cadence(rhythm) if grid.rhythm else None)
+        return self._rules(words, line, lead, given, cadence_s=cadence_s, is_table=True)
+
+    def _level_row(
+        self, grid: _Grid, cells: list[str], line: int, given: _Given
+    ) -> list[Communication]:
+        """Read a row about one level: which channels hear of it, who, and how often."""
+        named = self._scheme.named_in(grid.text(cells, grid.filters))
+        if named is None or not named.levels:
+            return []
+        rhythm = grid.text(cells, grid.rhythm)
+        cadence_s = cadence_of(rhythm) or bare_cadence(rhythm)
+        audience = grid.text(cells, grid.audience)
+        found: list[Communication] = []
+        for at in grid.channels:
+            cell = cells[at] if at < len(cells) else ""
+            for piece in _MEDIA_LIST.split(cell):
+                channel = channel_of(piece)
+                if channel is not None and not _BLANK.match(piece):
+                    words = _addressed(piece, audience)
+                    found.append(self._rule(channel, words, line, named, given, cadence_s))
+        if not found and cadence_s is not None:
+            found.append(self._rule("other", rhythm, line, named, given, cadence_s))
+        return found
+
+    def _rules(
+        self,
+        words: str,
+        line: int,
+        lead: str,
+        given: _Given,
+        *,
+        cadence_s: int | None = None,
+        is_table: bool = False,
+    ) -> list[Communication]:
+        if _NEVER.search(words):
+            return []
+        clauses = rhythms_in(words)
+        if len(clauses) > 1 and all(map(self._scheme.named_in, clauses)):
+            above = _Given(f"{given.label} {lead}".strip(), given.external)
+            return [rule for clause in clauses for rule in self._rhythm(clause, line, above)]
+        is_led = channel_of(lead) is not None or begins_with_channel(words)
+        tells = _TELLS.search(words) is not None
+        names_levels = self._scheme.named_in(words) is not None
+        if not is_table and not is_led and _MAKES_CHANNEL.match(words.lstrip("*_ ")):
+            return []
+        if not is_table and not is_led and not tells:
+            return (
+                self._rhythm(words, line, given)
+                if channel_of(given.label) or cadence_of(words)
+                else []
+            )
+        several = channels_in(words) if names_levels and not is_led else ()
+        channels = several or tuple(
+            c for c in (channel_of(lead) or channel_of(words) or channel_of(given.label),) if c
+        )
+        if not channels and (cadence_s or cadence_of(words)):
+            return self._rhythm(words, line, given, cadence_s)
+        named = self._scheme.named_in(words) or self._scheme.named_in(given.label)
+        return [self._rule(c, words, line, named, given, cadence_s) for c in channels]
+
+    def _rhythm(
+        self, words: str, line: int, given: _Given, cadence_s: int | None = None
+    ) -> list[Communication]:
+        """Read how often people are told, where the channel stands above or nowhere."""
+        cadence_s = cadence_s or cadence_of(words)
+        about_updates = _UPDATES.search(f"{given.label} {words}") or self._scheme.named_in(words)
+        channel = channel_of(words) or channel_of(given.label) or "other"
+        if is_review(words) or not about_updates or not (cadence_s or has_rhythm(words)):
+            return []
+        named = self._scheme.named_in(words) or self._scheme.named_in(given.label)
+        return [self._rule(channel, words, line, named, given, cadence_s)]
+
     def _rule(
-        self, words: str, line: int, lead: str, label: str, external: bool
-    ) -> Communication | None:
-        channel = _channel_of(lead) or _channel_of(words) or _channel_of(label)
-        if channel is None:
-            return None
-        named = self._scheme.named_in(words)
+        self,
+        channel: str,
+        words: str,
+        line: int,
+        named: Named | None,
+        given: _Given,
+        cadence_s: int | None,
+    ) -> Communication:
         unknown = "" if named else unknown_filter(words)
         if named is not None and not named.levels:
             unknown = ", ".join(named.undeclared)
         levels = named.levels if named else () if unknown else self._scheme.words
-        cadence_s = _cadence_of(words)
+        target = target_of(words, channel) or target_of(given.label, channel)
         rule = Communication(
             channel=channel,
-            target=_target_of(words, channel),
+            target=target,
             severity=levels,
             source=self._notes.source(line),
-            cadence_s=cadence_s,
-            external=external,
+            cadence_s=cadence_s or cadence_of(words) or self._cadence_above(given),
+            external=is_public(channel, target, given.external),
             unknown_filter=unknown or None,
+            approval=needs_approval(words) or needs_approval(given.label),
         )
         self._account(rule, words, line)
         return rule
+
+    def _cadence_above(self, given: _Given) -> int | None:
+        return cadence_of(given.label) if _UPDATES.search(given.label) else None
 
     def _account(self, rule: Communication, words: str, line: int) -> None:
         notes = self._notes
@@ -164,17 +349,27 @@ class _Reader:
                 "Add one: \u201cevery 30 minutes\u201d.",
             )
             return
-        reminder = ""
-        if rule.cadence_s is not None:
-            every = say_duration(timedelta(seconds=rule.cadence_s))
-            reminder = f"; the reminder every {every} is not sent yet"
-        if rule.channel not in ("slack", "email"):
-            notes.mark(line, LineStatus.HUMAN, f"communication rule: a person publishes{reminder}")
-        elif rule.target is None:
-            nobody = f"communication rule that names no address: a person tells them{reminder}"
-            notes.mark(line, LineStatus.HUMAN, nobody)
+        notes.mark(line, *_status_of(rule))
+
+    def _other(self, words: str, line: int, end: int, depth: int) -> None:
+        """Account for an entry that is no rule: something to do, or a rule without a channel."""
+        notes = self._notes
+        if _NEVER.search(words):
+            notes.mark(line, LineStatus.HUMAN, "advice on communication", end=end)
+        elif depth == 0 and _TELLS_FIRST.match(words) and not _MAKES_CHANNEL.match(words):
+            self._refuse(words, line, end)
         else:
-            notes.mark(line, LineStatus.AUTOMATED, f"communication rule{reminder}")
+            notes.mark(line, LineStatus.HUMAN, "communication task for a person", end=end)
+            if words:
+                self._tasks.append(ChecklistItem(words, notes.source(line)))
+
+    def _other_row(self, grid: _Grid, cells: list[str], line: int) -> None:
+        words = " | ".join(c for c in cells if c)
+        told = grid.text(cells, grid.channels) or grid.text(cells, grid.rhythm)
+        if grid.by_level and _BLANK.match(told):
+            self._notes.mark(line, LineStatus.REFERENCE, "nobody is told of this level")
+        elif grid.channels or (grid.by_level and grid.rhythm):
+            self._refuse(words, line, line)
 
     def _refuse(self, words: str, line: int, end: int) -> None:
         notes = self._notes
@@ -189,40 +384,64 @@ class _Reader:
         )
 
 
-def _is_external(words: str, inherited: bool) -> bool:
+class _Grid:
+    """What the columns of a table are about, by the words of its header."""
+
+    def __init__(self, header: Sequence[str]) -> None:
+        self.header = header
+        self.filters = [i for i, h in enumerate(header) if _FILTER_COLUMN.search(h)]
+        self.rhythm = [i for i, h in enumerate(header) if _RHYTHM_COLUMN.search(h)]
+        self.audience = [
+            i for i, h in enumerate(header) if _AUDIENCE_COLUMN.search(h) and i not in self.filters
+        ]
+        self.channels = [
+            i for i, h in enumerate(header) if _CHANNEL_COLUMN.search(h) and i not in self.filters
+        ]
+        # "| Severity | Channel | ... |": the rows are about levels, not about channels.
+        self.by_level = bool(self.filters) and self.filters[0] == 0
+
+    @staticmethod
+    def text(cells: Sequence[str], columns: Sequence[int]) -> str:
+        """Return what stands in these columns."""
+        return " ".join(cells[i] for i in columns if i < len(cells) and cells[i])
+
+
+def _addressed(words: str, audience: str) -> str:
+    """Return the words with whom a column of audiences names, as a sentence would."""
+    who = _IN_BRACKETS.sub("", audience).strip()
+    if not who or _BLANK.match(who):
+        return words
+    return f"{words} {who}" if _TELLS_FIRST.match(who) else f"{words} notify {who}"
+
+
+def _status_of(rule: Communication) -> tuple[LineStatus, str]:
+    reminder = ""
+    if rule.cadence_s is not None:
+        every = say_duration(timedelta(seconds=rule.cadence_s))
+        reminder = f"; the reminder every {every} is not sent yet"
+    if rule.approval:
+        reminder = f"; somebody must approve it first{reminder}"
+    if rule.channel not in ("slack", "email"):
+        return LineStatus.HUMAN, f"communication rule: a person publishes{reminder}"
+    if rule.target is None:
+        nobody = f"communication rule that names no address: a person tells them{reminder}"
+        return LineStatus.HUMAN, nobody
+    if rule.approval:
+        return LineStatus.HUMAN, f"communication rule: a person sends it{reminder}"
+    return LineStatus.AUTOMATED, f"communication rule{reminder}"
+
+
+def is_public(channel: str, target: str | None, external: bool | None) -> bool:
+    """Say whether outsiders read it: by what stands above, by who is named, or by the channel.
+
+    ``external`` is None where nothing above says whether insiders or outsiders are meant.
+    """
+    if external or _EXTERNAL.search(target or ""):
+        return True
+    return external is None and channel in ("status_page", "x")
+
+
+def _is_external(words: str, inherited: bool | None) -> bool | None:
     if _INTERNAL.search(words):
         return False
     return True if _EXTERNAL.search(words) else inherited
-
-
-def _channel_of(words: str) -> str | None:
-    if not words:
-        return None
-    # The channel that is named first is meant: "E-mail: link to the status page".
-    hits = [(m.start(), name) for name, pattern in _CHANNELS if (m := pattern.search(words))]
-    return min(hits)[1] if hits else None
-
-
-def _target_of(words: str, channel: str) -> str | None:
-    if channel == "slack":
-        found = _CHANNEL_NAME.search(words)
-        return found[0] if found else None
-    if channel in ("email", "sms", "phone", "teams"):
-        if address := _ADDRESS.search(words):
-            return address[0]
-        if who := _AUDIENCE.search(words):
-            return who["who"]
-    return None
-
-
-def _cadence_of(words: str) -> int | None:
-    if every := _EVERY.search(words):
-        following = words[every.end() :]
-        # "every hour" names no number; it is one.
-        found = find_duration(following)
-        if found is None or found[1] > 0:
-            found = find_duration(f"1 {following}")
-        return round(found[0].total_seconds()) if found else None
-    if _HOURLY.search(words):
-        return 3600
-    return 86_400 if _DAILY.search(words) else None

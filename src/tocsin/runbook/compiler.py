@@ -2,42 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from tocsin.base.source import Source
-from tocsin.core.policy import (
-    ChecklistItem,
-    Communication,
-    EscalationRule,
-    Finding,
-    LedgerEntry,
-    Level,
-    LineStatus,
-    Play,
-    Policy,
-    Postmortem,
-    Severity,
-)
-from tocsin.runbook.communication import read_communications
-from tocsin.runbook.document import Document, Fence, Section, read_document
-from tocsin.runbook.escalation import read_escalation
-from tocsin.runbook.findings import CATALOGUE
-from tocsin.runbook.headings import Meaning, is_alert_document, meaning_of
-from tocsin.runbook.ladder import Ladder, settle
+from tocsin.core.policy import Finding, LedgerEntry, Level, Policy, Severity
+from tocsin.runbook.document import Section, Table, read_document
+from tocsin.runbook.escalation_tables import speaks_of_escalation
+from tocsin.runbook.headings import Meaning, meaning_of
 from tocsin.runbook.levels import Scheme, mentioned_levels, scheme_of
-from tocsin.runbook.notes import Notes
-from tocsin.runbook.postmortem import read_postmortem
-from tocsin.runbook.process import Process, read_process, read_stage
-from tocsin.runbook.scenarios import (
-    is_scenario,
-    read_alert_document,
-    read_scenario,
-    read_scenarios,
+from tocsin.runbook.links import dead_anchors
+from tocsin.runbook.reading import Reading
+from tocsin.runbook.severity import Severities
+from tocsin.runbook.whole import (
+    ledger_of,
+    overruled_findings,
+    policy_of,
+    ruling_of,
+    whole_findings,
 )
-from tocsin.runbook.severity import Severities, read_severities
 
 
 class Compiled(msgspec.Struct, frozen=True):
@@ -56,287 +39,120 @@ class Compiled(msgspec.Struct, frozen=True):
 
 def compile_runbook(documents: Mapping[str, str]) -> Compiled:
     """Compile Markdown texts, given by their paths. Any text compiles; nothing is raised."""
-    readings = [_Reading(read_document(file, documents[file])) for file in sorted(documents)]
-    for reading in readings:
-        reading.severities = read_severities(reading.document, reading.notes)
-    main = _main(readings)
-    scheme = _scheme(main, readings)
-    for reading in readings:
-        reading.read(scheme)
-    policy = _policy(documents, readings, main, scheme)
-    loose = _whole_findings(policy, readings)
-    findings = sorted(
-        (*loose, *(finding for reading in readings for finding in reading.notes.findings)),
-        key=lambda f: (f.source.file, f.source.line, f.column, f.code),
-    )
-    ledger = tuple(entry for reading in readings for entry in reading.notes.ledger())
-    return Compiled(policy, tuple(_without_repeats(findings)), ledger, dict(documents))
+    return Compiler().compile(documents)
 
 
-class _Reading:
-    """One document on its way."""
+class Compiler:
+    """Compiles a runbook again and again, and reads anew only the documents that have changed.
 
-    def __init__(self, document: Document) -> None:
-        self.document = document
-        self.notes = Notes(document)
-        self.severities = Severities()
-        self.in_force = True
-        self.escalations: tuple[EscalationRule, ...] = ()
-        self.communications: list[Communication] = []
-        self.plays: list[Play] = []
-        self.process = Process()
-        self.postmortem: Postmortem | None = None
-        self._ladder = Ladder()
-        self._scheme = Scheme()
+    What it returns is what ``compile_runbook`` returns for the same documents.
+    """
 
-    @property
-    def is_alert(self) -> bool:
-        return is_alert_document(self.document)
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[str, Reading]] = {}
 
-    def read(self, scheme: Scheme) -> None:
-        self._scheme = scheme
-        if self.severities.levels and self.severities.scheme != scheme:
-            self._step_back(scheme)
-        if self.is_alert:
-            play = read_alert_document(self.document, scheme, self.notes)
-            if play is not None:
-                self.plays.append(play)
-        else:
-            for section in self.document.top_sections:
-                self._visit(section)
-        if self.in_force:
-            self.escalations = settle(self._ladder, scheme, self.notes)
-        self._fences()
+    def compile(self, documents: Mapping[str, str]) -> Compiled:
+        """Compile Markdown texts, given by their paths."""
+        readings = [self._begun(file, documents[file]) for file in sorted(documents)]
+        at = _main(readings)
+        scheme, mention = _scheme(readings, at)
+        for index, reading in enumerate(readings):
+            if mention is not None and mention.index == index:
+                readings[index] = Reading(reading.parsed)
+                mention.tell(readings[index])
+            elif not reading.is_open_to(scheme):
+                readings[index] = Reading(reading.parsed)
+            readings[index].read(scheme)
+        self._kept = {
+            reading.document.file: (documents[reading.document.file], reading)
+            for index, reading in enumerate(readings)
+            if mention is None or mention.index != index
+        }
+        return _together(documents, readings, None if at is None else readings[at], scheme)
 
-    def _visit(self, section: Section) -> None:
-        meaning = meaning_of(section.title.plain)
-        if section is self.severities.section:
-            self._below_severity(section)
-        elif meaning is Meaning.ESCALATION and self.in_force:
-            read_escalation(section, self._scheme, self._ladder, self.notes)
-        elif meaning is Meaning.COMMUNICATION and self.in_force:
-            self._communication(section)
-        elif meaning is Meaning.POSTMORTEM:
-            self._postmortem(section)
-        elif meaning is Meaning.SCENARIOS:
-            self.plays.extend(read_scenarios(section, self._scheme, self.notes))
-        elif meaning is Meaning.PROCESS:
-            self._process(section)
-        elif is_scenario(section):
-            play = read_scenario(section, self._scheme, self.notes)
-            if play is not None:
-                self.plays.append(play)
-        else:
-            for inner in section.sections:
-                self._visit(inner)
+    def _begun(self, file: str, text: str) -> Reading:
+        kept = self._kept.get(file)
+        if kept is not None and kept[0] == text:
+            return kept[1]
+        return Reading(read_document(file, text))
 
-    def _communication(self, section: Section) -> None:
-        """Read who is told; an escalation that stands below it is still one."""
-        inner = section.sections
-        climbs = [s for s in inner if meaning_of(s.title.plain) is Meaning.ESCALATION]
-        told = msgspec.structs.replace(section, sections=tuple(s for s in inner if s not in climbs))
-        self.communications.extend(read_communications(told, self._scheme, self.notes))
-        for below in climbs:
-            read_escalation(below, self._scheme, self._ladder, self.notes)
 
-    def _below_severity(self, section: Section) -> None:
-        for inner in section.sections:
-            if meaning_of(inner.title.plain) not in (None, Meaning.SEVERITY):
-                self._visit(inner)
+class _Mention(msgspec.Struct, frozen=True):
+    """Levels that no document declares, found in the escalation of one; ``line`` uses the first."""
 
-    def _postmortem(self, section: Section) -> None:
-        found = read_postmortem(section, self.notes)
-        if found is None:
-            return
-        if self.postmortem is None:
-            self.postmortem = found
-            return
-        # Template and action items may stand in two sections; the first template wins.
-        self.postmortem = Postmortem(
-            self.postmortem.sections or found.sections,
-            self.postmortem.action_items or found.action_items,
-            self.postmortem.source,
+    index: int
+    scheme: Scheme
+    line: int
+
+    def tell(self, reading: Reading) -> None:
+        """Let the document declare them, and say that it does not."""
+        levels = tuple(
+            Severity(d.level, "", rank, reading.notes.source(self.line))
+            for rank, d in enumerate(self.scheme.levels)
         )
-
-    def _process(self, section: Section) -> None:
-        own = msgspec.structs.replace(section, sections=())
-        read_process(own, self.process, self.notes)
-        for inner in section.sections:
-            meaning = meaning_of(inner.title.plain)
-            if inner is self.severities.section or meaning is Meaning.SEVERITY:
-                continue
-            if meaning in (Meaning.ESCALATION, Meaning.SCENARIOS):
-                self._visit(inner)
-            else:
-                read_stage(inner, self.process, self.notes)
-
-    def _step_back(self, scheme: Scheme) -> None:
-        """Let another document's scheme decide; this one's rules would be read wrongly by it."""
-        if self.severities.scheme.words == scheme.words:
-            return
-        self.in_force = False
-        for level in self.severities.levels:
-            for line in (level.source.line, *(c.source.line for c in level.criteria)):
-                rule = "level of a scheme that is not in force"
-                self.notes.mark(line, LineStatus.UNSUPPORTED, rule, again=True)
-        self.notes.find(
-            "T103",
-            self.severities.levels[0].source.line,
+        reading.severities = Severities(self.scheme, levels)
+        reading.notes.find(
+            "T104",
+            self.line,
             1,
-            f"{', '.join(self.severities.scheme.words)} is another scheme than"
-            f" {', '.join(scheme.words)}, which is in force.",
-            "Declare severity levels in one document only.",
+            f"{', '.join(self.scheme.words)} are used here but declared nowhere.",
+            "Add a section that says what deserves each level.",
         )
 
-    def _fences(self) -> None:
-        for section in self.document.root.walk():
-            for block in section.blocks:
-                if isinstance(block, Fence) and not block.closed:
-                    self.notes.find(
-                        "T151",
-                        block.line,
-                        1,
-                        "This code block is never closed; all that follows counts as code.",
-                        "Close it with the same marks that open it.",
-                    )
+
+def _main(readings: Sequence[Reading]) -> int | None:
+    """Return the place of the process document: of those with levels, the one that decides most."""
+    declaring = [i for i, reading in enumerate(readings) if reading.severities.levels]
+    others = [i for i, reading in enumerate(readings) if not reading.is_alert]
+    return max(declaring or others, key=lambda i: readings[i].weight, default=None)
 
 
-def _main(readings: Sequence[_Reading]) -> _Reading | None:
-    """Return the process document: of those that declare levels, the one that decides most."""
-
-    def weight(reading: _Reading) -> int:
-        about = {meaning_of(s.title.plain) for s in reading.document.root.walk() if s.level}
-        return len(about - {None})
-
-    declaring = [reading for reading in readings if reading.severities.levels]
-    others = [reading for reading in readings if not reading.is_alert]
-    return max(declaring or others, key=weight, default=None)
-
-
-def _scheme(main: _Reading | None, readings: Sequence[_Reading]) -> Scheme:
-    if main is not None and main.severities.levels:
-        return main.severities.scheme
-    for reading in readings:
-        found = _mentioned(reading)
+def _scheme(readings: Sequence[Reading], main: int | None) -> tuple[Scheme, _Mention | None]:
+    if main is not None and readings[main].severities.levels:
+        return readings[main].severities.scheme, None
+    for index, reading in enumerate(readings):
+        found = _mentioned(index, reading)
         if found is not None:
-            return found
-    return Scheme()
+            return found.scheme, found
+    return Scheme(), None
 
 
-def _mentioned(reading: _Reading) -> Scheme | None:
+def _is_about_escalation(section: Section) -> bool:
+    if meaning_of(section.title.plain) is Meaning.ESCALATION:
+        return True
+    return any(isinstance(block, Table) and speaks_of_escalation(block) for block in section.blocks)
+
+
+def _mentioned(index: int, reading: Reading) -> _Mention | None:
     """Take levels from escalation sections that use them without declaring them anywhere."""
     for section in reading.document.root.walk():
-        if not section.level or meaning_of(section.title.plain) is not Meaning.ESCALATION:
+        if not section.level or not _is_about_escalation(section):
             continue
         last = max((b.end for inner in section.walk() for b in inner.blocks), default=section.line)
         lines = range(section.line, min(last, len(reading.document.lines)) + 1)
         text = "\n".join(reading.document.lines[number - 1] for number in lines)
-        declared = mentioned_levels(text)
+        is_title = section is reading.document.title_section
+        declared = mentioned_levels(text, words=not is_title)
         if len({d.key for d in declared}) >= 2:
             scheme = scheme_of(declared)
-            line = next(n for n in lines if scheme.named_in(reading.document.lines[n - 1]))
-            levels = tuple(
-                Severity(d.level, "", rank, reading.notes.source(line))
-                for rank, d in enumerate(scheme.levels)
-            )
-            reading.severities = Severities(scheme, levels)
-            reading.notes.find(
-                "T104",
-                line,
-                1,
-                f"{', '.join(scheme.words)} are used here but declared nowhere.",
-                "Add a section that says what deserves each level.",
-            )
-            return scheme
+            at = (n for n in lines if scheme.named_in(reading.document.lines[n - 1]))
+            line = next(at, section.line)
+            return _Mention(index, scheme, line)
     return None
 
 
-def _policy(
+def _together(
     documents: Mapping[str, str],
-    readings: Sequence[_Reading],
-    main: _Reading | None,
+    readings: Sequence[Reading],
+    main: Reading | None,
     scheme: Scheme,
-) -> Policy:
-    levels = next((r.severities.levels for r in readings if r.severities.scheme == scheme), ())
-    title = main.document.title if main is not None else ""
-    if not title and readings:
-        title = readings[0].document.title or readings[0].document.file
-    sources: list[ChecklistItem] = [item for r in readings for item in r.process.sources]
-    return Policy(
-        revision=_revision(documents),
-        title=title,
-        severities=levels,
-        escalations=tuple(rule for r in readings for rule in r.escalations),
-        communications=tuple(rule for r in readings for rule in r.communications),
-        checklists=tuple(c for r in readings for c in r.process.checklists),
-        sources=tuple(sources),
-        plays=tuple(play for r in readings for play in r.plays),
-        postmortem=next((r.postmortem for r in readings if r.postmortem is not None), None),
-    )
-
-
-def _revision(documents: Mapping[str, str]) -> str:
-    digest = hashlib.sha256()
-    for file in sorted(documents):
-        text = documents[file].encode("utf-8", "surrogatepass")
-        digest.update(f"{len(text)}\n".encode())
-        digest.update(text)
-    return digest.hexdigest()
-
-
-def _whole_findings(policy: Policy, readings: Sequence[_Reading]) -> list[Finding]:
-    """Report what is wrong with the runbook as a whole, at the top of its first document."""
-    file = readings[0].document.file if readings else ""
-    top = Source(file, 1)
-    if readings:
-        main = next((r for r in readings if r.document.title == policy.title), readings[0])
-        title = main.document.title_section
-        top = main.notes.source(title.line if title else 1)
-
-    def finding(code: str, message: str, remedy: str) -> Finding:
-        return Finding(code, CATALOGUE[code][0], top, 1, message, remedy)
-
-    if not any(text.strip() for r in readings for text in r.document.lines):
-        return [
-            finding("T150", "There is nothing to read.", "Write a runbook; `tocsin init` does.")
-        ]
-    found: list[Finding] = []
-    is_alerts_only = bool(policy.plays) and all(r.is_alert for r in readings)
-    if not policy.severities and not policy.escalations:
-        if any(r.is_alert for r in readings):
-            found.append(
-                finding(
-                    "T105",
-                    "These documents explain alerts and say nobody to page; the on-call engineer is.",
-                    "Add a process document with severity levels and an escalation path.",
-                )
-            )
-        else:
-            found.append(
-                finding(
-                    "T100",
-                    "Neither severity levels nor an escalation path were found; nothing could run.",
-                    "Add a section \u201cSeverity levels\u201d and a section \u201cEscalation\u201d.",
-                )
-            )
-    elif not policy.escalations:
-        found.append(
-            finding(
-                "T105",
-                "No escalation rule was found: the on-call engineer is paged at the start, nobody after.",
-                "Add a section \u201cEscalation\u201d that begins with who responds first.",
-            )
-        )
-    if policy.postmortem is None and not is_alerts_only and policy.escalations:
-        found.append(
-            finding(
-                "T160",
-                "There is no post-mortem template; Tocsin uses its own.",
-                "Add a section \u201cPost-mortem template\u201d with the questions you ask.",
-            )
-        )
-    return found
-
-
-def _without_repeats(findings: Iterable[Finding]) -> list[Finding]:
-    return list(dict.fromkeys(findings))
+) -> Compiled:
+    ruling = ruling_of(readings, main)
+    policy = policy_of(documents, readings, main, scheme, ruling)
+    loose = [*whole_findings(policy, readings), *dead_anchors([r.linked for r in readings])]
+    for reading in readings:
+        loose.extend(overruled_findings(reading, ruling))
+        loose.extend(reading.notes.findings)
+    findings = sorted(loose, key=lambda f: (f.source.file, f.source.line, f.column, f.code))
+    ledger = tuple(entry for reading in readings for entry in ledger_of(reading, ruling))
+    return Compiled(policy, tuple(dict.fromkeys(findings)), ledger, dict(documents))

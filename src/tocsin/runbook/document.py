@@ -9,14 +9,22 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import TypeAlias
+from urllib.parse import unquote
 
 import msgspec
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from tocsin.runbook.wrappers import unwrapped
+
 _NEWLINE = re.compile(r"\r\n?|\n")
 _CHECKBOX = re.compile(r"^\[[ xX]\]\s+")
 _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
+_TITLE = re.compile(r"^title\s*[:=]\s*(?P<title>.*)$", re.IGNORECASE)
+TEXT_MAX = 4_000
+"""Characters of one paragraph, item or cell that are read for their meaning."""
+_BLANKS = re.compile(r"[ \t]{2,}")
+_LABELLED = re.compile(r"^\s*(?:\*\*[^*\n]{1,60}:\*\*|\*\*[^*\n]{1,60}\*\*\s*:)")
 _COLON_LEAD = re.compile(r"^([^:\n]{1,60}?)\s*:(?:\s+|$)")
 _AFTER_LEAD = re.compile(r"^\s*(?:[:\u2013\u2014]|-{1,2}(?=\s)|->|\u2192)?\s*")
 
@@ -64,11 +72,12 @@ class Inline(msgspec.Struct, frozen=True):
 
 
 class Paragraph(msgspec.Struct, frozen=True):
-    """A paragraph, of one line or several."""
+    """A paragraph, of one line or several. ``quoted`` is one in a quotation or an admonition."""
 
     text: Inline
     line: int
     end: int
+    quoted: bool = False
 
 
 class Fence(msgspec.Struct, frozen=True):
@@ -163,6 +172,15 @@ class Section(msgspec.Struct, frozen=True):
             yield from section.walk()
 
 
+class Link(msgspec.Struct, frozen=True):
+    """A link or a picture: its target as written, and where that stands, both from 1."""
+
+    target: str
+    line: int
+    column: int
+    is_image: bool = False
+
+
 class Document(msgspec.Struct, frozen=True):
     """One file. ``lines[0]`` is line 1; ``front_matter`` is the number of its lines at the top."""
 
@@ -171,6 +189,7 @@ class Document(msgspec.Struct, frozen=True):
     root: Section
     front_matter: int = 0
     front_title: str = ""
+    links: tuple[Link, ...] = ()
 
     @property
     def title_section(self) -> Section | None:
@@ -198,7 +217,7 @@ def read_document(file: str, text: str) -> Document:
     """Read any text as Markdown. Every string is some document; nothing is raised."""
     lines = split_lines(text)
     front, front_title = _front_matter(lines)
-    body = "\n".join([""] * front + lines[front:])
+    body = "\n".join([""] * front + unwrapped(lines[front:]))
     tokens = _markdown().parse(body)
     flat = _Flat(tokens, lines)
     root_blocks: list[Block] = []
@@ -214,7 +233,7 @@ def read_document(file: str, text: str) -> Document:
             target.extend(flat.block())
     nowhere = Inline(raw="", plain="", line=1, end=1)
     root = Section(nowhere, 0, tuple(root_blocks), _nest(headings))
-    return Document(file, tuple(lines), root, front, front_title)
+    return Document(file, tuple(lines), root, front, front_title, tuple(flat.links))
 
 
 def split_lines(text: str) -> list[str]:
@@ -238,12 +257,13 @@ def _markdown() -> MarkdownIt:
 
 
 def _front_matter(lines: list[str]) -> tuple[int, str]:
-    if not lines or lines[0].strip() != "---":
+    if not lines or lines[0].strip() not in ("---", "+++"):
         return 0, ""
+    closing = ("+++",) if lines[0].strip() == "+++" else ("---", "...")
     for index, line in enumerate(lines[1:60], start=1):
-        if line.strip() in ("---", "..."):
-            found = next((x for x in lines[1:index] if x.lower().startswith("title:")), "")
-            return index + 1, found[6:].strip().strip("\"'")
+        if line.strip() in closing:
+            found = (_TITLE.match(x) for x in lines[1:index])
+            return index + 1, next((m["title"] for m in found if m), "").strip().strip("\"'")
     return 0, ""
 
 
@@ -265,7 +285,7 @@ def _split(blocks: Sequence[Block]) -> tuple[Group, ...]:
     groups: list[Group] = []
     label, line, held = "", blocks[0].line if blocks else 1, list[Block]()
     for block in blocks:
-        if isinstance(block, Paragraph) and (name := _label_of(block.text)):
+        if isinstance(block, Paragraph) and not block.quoted and (name := _label_of(block.text)):
             if held or label:
                 groups.append(Group(label, line, tuple(held)))
             label, line, held = name, block.line, []
@@ -296,6 +316,7 @@ class _Flat:
         self._tokens = tokens
         self._lines = lines
         self._at = 0
+        self.links: list[Link] = []
 
     @property
     def done(self) -> bool:
@@ -320,9 +341,9 @@ class _Flat:
         token = self._next()
         line, end = self._span(token)
         if token.type == "paragraph_open":
-            inline = self._inline(self._next(), (line, end))
+            parts = self._parted(self._next(), line, end)
             self._next()
-            return [Paragraph(inline, line, end)]
+            return [Paragraph(text, text.line, text.end) for text in parts]
         if token.type == "heading_open":
             # A heading inside a list or a quotation opens no section; it reads as a paragraph.
             inline = self._inline(self._next(), (line, end))
@@ -339,7 +360,10 @@ class _Flat:
             while self.peek.type != "blockquote_close":
                 blocks.extend(self.block())
             self._next()
-            return blocks
+            return [
+                msgspec.structs.replace(b, quoted=True) if isinstance(b, Paragraph) else b
+                for b in blocks
+            ]
         return [Other(token.type, line, end)]
 
     def _span(self, token: Token) -> tuple[int, int]:
@@ -393,15 +417,34 @@ class _Flat:
         header = rows[0].cells if rows else ()
         return Table(header, tuple(rows[1:]), line, end)
 
+    def _parted(self, token: Token, line: int, end: int) -> Iterator[Inline]:
+        """Yield a paragraph's text, apart where a line of it begins with a bold label and a colon."""
+        raw, children = token.content, token.children or []
+        rows = raw.split("\n")
+        starts = [i for i, row in enumerate(rows) if i and _LABELLED.match(row)]
+        breaks = [i for i, c in enumerate(children) if c.type in ("softbreak", "hardbreak")]
+        if not starts or len(breaks) != len(rows) - 1:
+            yield self._inline(token, (line, end))
+            return
+        for first, last in zip([0, *starts], [*starts, len(rows)], strict=True):
+            part = token.copy()
+            part.content = "\n".join(rows[first:last])
+            begin = breaks[first - 1] + 1 if first else 0
+            part.children = children[begin : breaks[last - 1] if last < len(rows) else None]
+            yield self._inline(part, (line + first, line + last - 1 if last < len(rows) else end))
+
     def _inline(self, token: Token, span: tuple[int, int]) -> Inline:
         line, end = span
         raw = token.content
         checkbox = _CHECKBOX.match(raw)
         children = token.children or []
+        if "[" in raw or "<" in raw:
+            self.links.extend(self._links(children, line, end))
         plain = "".join(_words(child) for child in children)
         if checkbox:
             plain = _CHECKBOX.sub("", plain)
-        plain = plain.strip()
+        # Nobody writes a rule of pages; readers may look at each place of a text more than once.
+        plain = _BLANKS.sub(" ", plain).strip()[:TEXT_MAX]
         lead, is_strong = _lead(children)
         rest = plain
         if lead and plain.startswith(lead):
@@ -418,6 +461,28 @@ class _Flat:
             is_label=is_strong and bool(lead) and not rest.strip(),
             checkbox=checkbox is not None,
         )
+
+    def _links(self, children: Sequence[Token], line: int, end: int) -> Iterator[Link]:
+        place = (line, 0)
+        for child in children:
+            is_image = child.type == "image"
+            if is_image or child.type == "link_open":
+                target = str(child.attrGet("src" if is_image else "href") or "")
+                found = self._place(target, place, end)
+                place = found or place
+                at, column = found or (line, 0)
+                yield Link(unquote(target), at, column + 1, is_image)
+
+    def _place(self, target: str, after: tuple[int, int], end: int) -> tuple[int, int] | None:
+        """Return line and offset of a target; None for a reference, which is defined elsewhere."""
+        first, begin = after
+        for number in range(first, min(end, len(self._lines)) + 1):
+            for written in (target, unquote(target)):
+                start = begin if number == first else 0
+                at = self._lines[number - 1].find(written, start) if written else -1
+                if at >= 0:
+                    return number, at
+        return None
 
     def _codes(self, children: Sequence[Token], line: int, end: int) -> tuple[Code, ...]:
         codes: list[Code] = []

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 
+from tocsin.runbook.annotations import front_alerts
 from tocsin.runbook.document import Document
+from tocsin.runbook.fields import alert_field, fields_of, is_alert_name
 
 
 class Meaning(StrEnum):
@@ -17,6 +19,7 @@ class Meaning(StrEnum):
     PROCESS = "process"
     SCENARIOS = "scenarios"
     POSTMORTEM = "post-mortem"
+    PROCEDURES = "procedures"
 
 
 class Part(StrEnum):
@@ -49,20 +52,31 @@ _MEANINGS: tuple[tuple[Meaning, re.Pattern[str]], ...] = tuple(
         ),
         (
             Meaning.COMMUNICATION,
-            r"communicat|notification|status update|who (?:hears|is told|gets told|to tell|we tell)"
-            r"|stakeholder|keeping .*informed|announce|telling people",
+            r"communicat|notification|status updates?\b|who (?:hears|is told|gets told|to tell|we tell)"
+            r"|stakeholder|keeping .*informed|announce|telling people|status ?page(?!s)"
+            r"|(?:message|e-?mail|update|announcement|slack) templates?",
         ),
         (
             Meaning.SCENARIOS,
             r"scenario|common (?:incident|issue|problem|failure|alert)|known (?:incident|issue|problem|failure)"
-            r"|\bplays\b|\bplaybooks\b|\brunbooks\b|failure modes|troubleshoot"
+            r"|^(?!.*\b(?:how|using|use|about|other|all|across|list|index|overview|summar\w+)\b)(?:\W*\w+){0,3}\W*"
+            r"\b(?:plays|playbooks|runbooks)\W*$|failure modes|troubleshoot"
             r"|what (?:usually|typically|tends to) (?:break|go)",
         ),
         (
             Meaning.PROCESS,
             r"process\b|life[- ]?cycle|workflow|\bphases\b|\bstages\b"
-            r"|response (?:plan|steps|procedure|flow|phases)|course of an incident"
-            r"|(?:working|running|handling) an incident",
+            r"|response (?:plan|steps|procedure|flow|phases|checklist|guide)|course of an incident"
+            r"|(?:working|running|handling) an incident|(?:initial|first|immediate|general incident)"
+            r" (?:response|responder|actions?|assessment|triage|steps?)\b|^\W*(?:\d+[.)]\s*)?triage\W*$"
+            r"|(?:commander|responder|lead|response|incident|triage)(?:'s)? checklist"
+            r"|first (?:\d+|five|ten|fifteen) minutes",
+        ),
+        (
+            Meaning.PROCEDURES,
+            r"\b(?:roll-?back|recovery|restor\w+|fail-?over|emergency|containment|mitigation|remediation"
+            r"|rotation|incident|response|compromise|vulnerability|outage|operational|manual)\s+"
+            r"(?:procedures?|operations|actions|responses?)\b",
         ),
     )
 )
@@ -95,6 +109,20 @@ _PARTS: tuple[tuple[Part, re.Pattern[str]], ...] = tuple(
     )
 )
 _ALERT_PARTS = ("meaning", "impact", "diagnosis", "mitigation")
+_ALERT_LIKES = tuple(
+    re.compile(rf"^(?:\d+[.)]\s*)?(?:{words})\W*$")
+    for words in (
+        r"meaning|what (?:it|this(?: alert)?) means|symptoms?|alert description",
+        r"(?:user |customer |business )?impact",
+        r"diagnos(?:is|tics?)|investigation|triage|troubleshooting|debugging",
+        r"mitigation|resolution|remediation|recovery|fix(?:es)?|how to fix(?: it)?|solution",
+    )
+)
+_OF_PROCESSES = {Meaning.SEVERITY, Meaning.COMMUNICATION, Meaning.POSTMORTEM}
+_PROCESS_TITLE = re.compile(
+    r"\bincident (?:response|management|handling|process)|\bon-?call\b|\bescalation\b",
+    re.IGNORECASE,
+)
 
 
 def meaning_of(heading: str) -> Meaning | None:
@@ -117,15 +145,26 @@ def part_of(label: str) -> Part | None:
 def is_alert_document(document: Document) -> bool:
     """Say whether a document explains one alert or one failure.
 
-    It does with two of the four usual headings (Meaning, Impact, Diagnosis, Mitigation), or when it
-    goes from symptoms to what to do and never speaks of severity levels.
+    It does with two of the four usual headings (Meaning, Impact, Diagnosis, Mitigation) or of their
+    like, when it goes from symptoms to what to do, under a title that is the name of an alert, or by
+    what a field or the front matter says; and never when it tells of severity levels, of communication or of reviews as well.
     """
     words = [s.title.plain.strip().casefold() for s in document.top_sections]
+    if front_alerts(document):
+        return True
     if sum(part in words for part in _ALERT_PARTS) >= 2:
         return True
+    title = document.title_section
+    fields = fields_of((*document.root.blocks, *(title.blocks if title else ())))
+    if any((found := alert_field(field)) and found.names for field in fields):
+        return True
+    if title is not None and is_alert_name(title.title.plain.strip()):
+        return True
+    if title is not None and _PROCESS_TITLE.search(title.title.plain):
+        return False
+    if _OF_PROCESSES & {meaning_of(word) for word in words}:
+        return False
+    if sum(any(like.search(word) for word in words) for like in _ALERT_LIKES) >= 2:
+        return True
     acts = any(part_of(word) is Part.STEPS for word in words)
-    return (
-        acts
-        and any(word.startswith("symptom") for word in words)
-        and not any(meaning_of(word) is Meaning.SEVERITY for word in words)
-    )
+    return acts and any(word.startswith("symptom") for word in words)

@@ -39,6 +39,10 @@ def to_json(compiled: Compiled) -> Json:
         ],
         "sources": [_text(item) for item in policy.sources],
         "plays": [_play(play) for play in policy.plays],
+        "alerts": [
+            {"alert": a.alert, "play": a.play, "because": a.because, **_place(a.source)}
+            for a in policy.alerts
+        ],
         "postmortem": _postmortem(policy.postmortem),
         "ledger": [
             {"file": e.file, "line": e.line, "status": e.status.value, "rule": e.rule}
@@ -55,6 +59,7 @@ def finding_to_json(finding: Finding) -> Json:
         "file": finding.source.file,
         "line": finding.source.line,
         "column": finding.column,
+        "end_column": finding.end_column,
         "message": finding.message,
         "remedy": finding.remedy,
     }
@@ -98,6 +103,7 @@ def _communication(rule: Communication) -> Json:
         "severity": list(rule.severity),
         "cadence_s": rule.cadence_s,
         "external": rule.external,
+        "approval": rule.approval,
         "unknown_filter": rule.unknown_filter,
         **_place(rule.source),
     }
@@ -107,6 +113,7 @@ def _play(play: Play) -> Json:
     return {
         "name": play.name,
         "severity": play.severity,
+        "alerts": list(play.alert),
         "symptoms": [_text(symptom) for symptom in play.symptoms],
         "steps": [_step(step) for step in play.steps],
         **_place(play.source),
@@ -118,6 +125,10 @@ def _step(step: Step) -> Json:
         "text": step.text,
         "kind": step.kind.value,
         "condition": step.condition,
+        "query": step.query,
+        "approval": step.approval,
+        "undo": step.undo,
+        "verification": step.verification,
         "commands": [_command(command) for command in step.commands],
         **_place(step.source),
     }

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from tocsin.base.source import Source
 from tocsin.core.policy import Finding, LedgerEntry, Level, LineStatus
 from tocsin.runbook.document import Block, Document, Fence, Item, Listing, Paragraph, Table
 from tocsin.runbook.findings import CATALOGUE
+from tocsin.runbook.messages import is_message
+from tocsin.runbook.wrappers import is_wrapper
 
 _MARKUP = re.compile(r"^\s*(?:>\s*)*(?:#{1,6}\s+|[-*+]\s+|\d+[.)]\s+)?(?:\[[ xX]\]\s+)?")
 _EMPHASIS = re.compile(r"\*\*|__|`")
@@ -66,6 +69,15 @@ class Notes:
             if again or number not in self._marks:
                 self._marks[number] = (status, rule)
 
+    def status(self, line: int) -> LineStatus | None:
+        """Return how a line has been accounted for so far, or None."""
+        found = self._marks.get(line)
+        return found[0] if found else None
+
+    def withdraw(self, codes: Sequence[str], line: int) -> None:
+        """Take back findings of these codes on a line: a later reader knew what to do with it."""
+        self.findings = [f for f in self.findings if f.source.line != line or f.code not in codes]
+
     def mark_block(self, block: Block, status: LineStatus, rule: str) -> None:
         """Account for all lines of a block that no reader has accounted for."""
         self.mark(block.line, status, rule, end=block.end)
@@ -97,7 +109,9 @@ class Notes:
 
     def _claim_blocks(self, blocks: tuple[Block, ...]) -> None:
         for block in blocks:
-            if isinstance(block, Fence):
+            if isinstance(block, Fence) and is_message(block):
+                self.mark_block(block, LineStatus.TEMPLATE, "text to fill in")
+            elif isinstance(block, Fence):
                 self.mark_block(block, LineStatus.REFERENCE, "code block nothing refers to")
             elif isinstance(block, Table):
                 self.mark_block(block, LineStatus.REFERENCE, "unread table")
@@ -111,7 +125,7 @@ class Notes:
     def _leftover(self, number: int, text: str) -> tuple[LineStatus, str]:
         if number <= self.document.front_matter:
             return LineStatus.REFERENCE, "front matter"
-        if _TABLE_RULE.match(text):
+        if _TABLE_RULE.match(text) or is_wrapper(text):
             return LineStatus.REFERENCE, "layout"
         return LineStatus.REFERENCE, "unread prose"
 

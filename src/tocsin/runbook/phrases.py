@@ -1,4 +1,4 @@
-"""The words of an escalation: times, clocks, roles, events, and whom a sentence names.
+"""The words of an escalation: times, clocks, measurements, events.
 
 Nothing here knows of documents or lines; every function reads one piece of running text.
 """
@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from tocsin.base.durations import find_duration, say_duration
 from tocsin.core.policy import Clock, Condition
+from tocsin.runbook.roles import TARGET, VERB, is_role, may_be_somebody, roles_in
 
 IMMEDIATE = re.compile(
     r"\bimmediate(?:ly)?\b|\bat once\b|\b(?:right|straight) ?away\b|\binstant(?:ly)?\b"
@@ -21,25 +22,50 @@ IMMEDIATE = re.compile(
     re.IGNORECASE,
 )
 _NEGATED = re.compile(
-    r"\b(?:do not|don't|never|no need to|need not|must not|not to)\s+(?:be\s+)?"
-    r"(?:escalat|page|notify|call|contact|wake|inform|alert)\w*",
+    r"\b(?:do not|don't|never|no need to|need not|must not|not to|should not|shouldn't|is not|are not)"
+    r"\s+(?:be\s+)?(?:escalat|pag(?:e|ing)|notif|call|contact|wake|inform|alert)\w*"
+    r"|\b(?:page|notify|call|contact|wake|inform|alert)\s+(?:nobody|no one|none)\b"
+    r"|\bno (?:escalation|pages?|paging|calls?)\b|\bescalation is not\b",
     re.IGNORECASE,
 )
+_TOLD = re.compile(
+    r"^\W*(?:for example|for instance|e\.\s?g\.?|examples?\b|note that|remember)"
+    r"|\b(?:last|previous) (?:year|month|week|time|quarter|incident|outage)\b|\byesterday\b"
+    r"|\bin (?:january|february|march|april|may|june|july|august|september|october|november"
+    r"|december|20\d\d)\b|^\W*(?:\d{4}-\d\d-\d\d|\d{1,2}:\d\d)\b"
+    r"|\bwe (?:had )?(?:escalated|paged|called|notified|alerted|contacted|woke)\b"
+    r"|\bwhich was\b|\b(?:too|very) (?:late|early|slow)\b"
+    r"|\brehears\w+|\bdrills?\b|\bshadow(?:s|ing)?\b|\bgame ?days?\b|\btable-?tops?\b|\btraining\b"
+    r"|\b(?:better|worse) than\b|\?\W*$",
+    re.IGNORECASE,
+)
+_WAS_DONE = re.compile(
+    r"\b(?:was|were|had been) (?:then |later |finally )?(?:escalated|paged|called|notified|alerted|contacted)\b",
+    re.IGNORECASE,
+)
+_WAITS = re.compile(r"\b(?:if|when|once|until|unless|after)\b[^,]*$", re.IGNORECASE)
 UNACKNOWLEDGED = re.compile(
-    r"\b(?:no|not|without|un|nobody|no one|isn't|hasn't|doesn't|never|unless|until)[\s-]*"
-    r"(?:(?:been|has|have|get|yet|an?|does|is|it|it's|being)\s+){0,2}(?:ack\w*|respon\w+|answer\w*|repl\w+|pick\w* up)|\bunack\w*",
+    r"\b(?:no|not|without|un|nobody|no one|isn't|hasn't|haven't|doesn't|don't|didn't|never|unless|until)[\s-]*"
+    r"(?:(?:been|has|have|get|yet|an?|does|did|is|it|it's|being)\s+){0,2}(?:ack\w*|respon\w+|answer\w*|repl\w+|pick\w* up)|\bunack\w*"
+    r"|\bfails? to (?:ack\w*|respond|answer|reply|pick up)|\bun(?:answered|responsive|reachable|available)\b"
+    r"|\b(?:not|cannot|can't|isn't) (?:be )?(?:reach\w*|available)\b",
     re.IGNORECASE,
 )
 UNRESOLVED = re.compile(
-    r"\b(?:not|un|isn't|still not|no|never|without|unless|until)[\s-]*"
-    r"(?:(?:been|yet|a|any|has|is|it|it's|being)\s+){0,2}(?:resol\w+|fix\w*|mitigat\w+|contain\w+|progress\w*|clos\w+|over\b|done\b|solv\w+)"
+    r"\b(?:not|un|isn't|hasn't|haven't|aren't|cannot|can't|still not|no|never|without|unless|until|unable to)[\s-]*"
+    r"(?:(?:been|be|yet|a|any|has|is|it|it's|being|clear)\s+){0,2}(?:resol\w+|fix\w*|mitigat\w+|contain\w+|progress\w*|clos\w+|over\b|done\b|solv\w+|improve\w*|recover\w*|restor\w+|stabili[sz]\w+|under control)"
     r"|\bpersist\w*|\bstill (?:open|ongoing|going|there|unfixed|broken|burning)\b|\bunresolved\b"
-    r"|\b(?:open|lasting|going on) (?:for|longer|more)\b|\blast(?:s|ing)? (?:longer|more)\b",
+    r"|\bremains? (?:open|unresolved|ongoing|down)\b|\bstill (?:down|failing|active|unstable)\b|\bongoing (?:for|after)\b"
+    r"|\b(?:open|lasting|going on|down) (?:for|longer|more|over|beyond)\b"
+    r"|\bexceed(?:s|ing|ed)?\s+(?:an?\b|\d)"
+    r"|\blast(?:s|ing)? (?:(?:longer|more|over|beyond|for)\b|>|\d)|\bcontinues? (?:for|beyond|past|after)\b",
     re.IGNORECASE,
 )
 BREACH = re.compile(
     r"(?:critical\s+|suspected\s+|confirmed\s+)?(?:security|data)\s+(?:breach|incident|compromise)\w*"
-    r"|\bbreach(?:es|ed)?\b|\bbreak-ins?\b|\bintru(?:der|sion)s?\b|compromised",
+    r"|\bbreach(?:es|ed)?\b|\bbreak-ins?\b|\bintru(?:der|sion)s?\b"
+    r"|\b(?:account|credential|key|system|host|server|token|secret|password|database|data|security)s?\b"
+    r"(?:\W+\w+){0,2}?\W+compromised|\bcompromised\s+(?:account|credential|key|system|host|server|token|secret)",
     re.IGNORECASE,
 )
 DATA_LOSS = re.compile(r"data (?:loss|corruption)|lost data|loss of data", re.IGNORECASE)
@@ -47,71 +73,27 @@ METRIC = re.compile(
     r"%|[<>](?!\s*\d+\s*-?(?:m|h|s|d)(?:in|our|r|ec|ay)?)|\b(?:rate|latency|cpu|memory|throughput|slo|sli|p9\d|threshold|queue)\b",
     re.IGNORECASE,
 )
+PROMISED = re.compile(
+    r"\brespon(?:d|ds|se)\b|\bresol(?:ve|ves|ved|ution)\b|\bsla\b|\bslo\b|\btargets?\b|\bgoals?\b|\bmtt[ar]\b"
+    r"|\bfix(?:ed)? (?:within|in|by)\b|\bmitigated? (?:within|in|by)\b|\bworkaround\b|\bupdates?\b",
+    re.IGNORECASE,
+)
 FIRST = re.compile(
     r"\binitial\b|\bfirst\b|\bprimary\b|\btriage|every incident|all incidents|any incident",
     re.IGNORECASE,
 )
-ROLE_WORD = re.compile(
-    r"engineer|\bleads?\b|leader|manager|director|officer|\bc[a-z]o\b|\bciso\b|\bdeputy\b|\bdeputies\b|\bvp\b|\bhead\b|on[- ]?call"
-    r"|primary|secondary|backup|commander|\bteams?\b|support|\bsre\b|\bdbas?\b|legal|security"
-    r"|vendor|owner|coordinator|chief|admin|\bops\b|devops|executive|founder|responder|^@|\bl\d\b"
-    r"|\btier \d|architect|president|developer|duty|shift|leadership|counsel|infosec|stand-?in|substitute|^#",
-    re.IGNORECASE,
-)
-BLANK = re.compile(
-    r"^\W*(?:tbd|tba|todo|n/?a|xxx+|name|contact info)?\W*$|^\[.*\]$|^<.*>$", re.IGNORECASE
-)
-VERB = re.compile(
-    r"(?<![\w-])(?:escalat\w+|pages?|paged|notify|notifies|notified|calls?|contacts?|informs?|alerts?"
-    r"|involves?|wakes?|loops? in|brings? in|engages?|reach(?:es)?)\b",
-    re.IGNORECASE,
-)
-_ENDS_A_ROLE = (
-    r"if|after|when|whenever|within|immediate(?:ly)?|for|unless|until|once|at once|in \d+|in an?"
-    r"|in (?:half|two|three|five|ten|fifteen|twenty|thirty)|in case|as soon|by phone|via|straight"
-    r"|right away|now|without|directly|asap|instantly|promptly|urgently|before|should|while|\d+"
-    r"|is|are|has|have|must|will|who|which|at the (?:start|beginning)|from the start"
-)
-TARGET = re.compile(
-    r"(?<![\w-])(?:escalat\w+|page|notify|call|contact|inform|alert|involve|wake|loop in|bring in|engage|reach)"
-    r"s?\s+(?:(?:it|this|the|these|an?|all|any)\s+)?(?:incidents?\s+|issues?\s+|problems?\s+)?"
-    r"(?:(?:immediately|directly|straight|right away|at once|now)\s+)?(?:up\s+)?(?:to\s+)?"
-    r"(?:the\s+|your\s+|an?\s+|our\s+)?"
-    r"(?!if\b|immediate|after\b|when|within\b|at\b|in\b|as\b|and\b|by\b|unless\b|until\b|once\b|to\b"
-    r"|up\b|for\b|every\s|straight|right|now\b|without\b|directly\b|asap\b|instant|promptly\b|urgently\b"
-    r"|or\b|should\b|before\b|during\b|only\b|on\b(?![- ]call)|is\b|are\b|from\b|then\b"
-    r"|(?:the )?(?:next|following) (?:\w+ )?(?:day|morning|week|monday)|tomorrow|tonight|today|later\b|overnight)"
-    r"(?P<who>[@#A-Za-z][\w@#/&+' ,.-]*?)"
-    rf"(?=\s*(?:$|[;:.(](?!\w)|\(|,?\s(?:{_ENDS_A_ROLE})\b))",
-    re.IGNORECASE,
-)
-_SUBJECT = re.compile(
-    r"(?:^|[,;:]\s*|\bthen\s+)(?:the\s+)?(?P<who>[\w@#/&+' -]{2,50}?)\s+(?:\(.*?\)\s*)?"
-    r"(?:(?:is|are|gets?|(?:must|should|will|shall|has to|have to)(?:\s+be)?)\s+)?"
-    r"(?:acknowledges?|responds?|paged|alerted|notified|called|engaged|joins?|takes over|informed|woken)\b",
-    re.IGNORECASE,
-)
-_ARROW_TARGET = re.compile(r"(?:\u2192|->|=>)\s*(?P<who>[^\u2192]+?)\s*$")
-_BEFORE_TIME = re.compile(
-    r"^\W*(?:(?:and|then|or|to|also)\s+)*(?:the\s+|your\s+|our\s+)?(?P<who>[@#A-Za-z][\w@#/&+', -]*?)"
-    rf"\s*(?:[,:(\u2013\u2014]|\s-)?\s*(?:$|(?<=[\s(,:-])(?:{_ENDS_A_ROLE})\b)",
-    re.IGNORECASE,
-)
-_AFTER_TIME = re.compile(
-    r"(?:[,:(\u2013\u2014]|\s-\s|\bto\b|\bthen\b)\s*(?:to\s+)?(?:the\s+)?(?P<who>[@#A-Za-z][\w@#/&+' -]*?)\s*\W*$",
-    re.IGNORECASE,
-)
-_NOBODY_NAMED = re.compile(
-    r"^(?:.*\b(?:incidents?|issues?|outages?)|(?:p|sev-?|severity |priority |s)\d\S*|it|this|issues?|problems?|tickets?|cases?|outages?|everyone|everybody|anyone|somebody"
-    r"|someone|all|them|further|again|up|higher|upwards?|(?:the )?next (?:level|tier|rung|step|person|in line)\w*"
-    r"|(?:one|a) (?:level|rung|step)(?: up)?|(?:the )?(?:whole |entire |full )?(?:path|ladder|chain))$",
-    re.IGNORECASE,
-)
 ARROWS = re.compile(r"\s*(?:\u2192|->|=>|\u2193)\s*")
-_BETWEEN_ROLES = re.compile(
-    r"\s*(?:,\s*(?:and|or)\b|,|;|\+|&|\band/or\b|\band\b|\bor\b|/(?=\s*[A-Z@]))\s*"
+_AND_MORE = re.compile(r"(\d+)\s*\+\s*(?=(?:m|h|d|s)[a-z]*\b)", re.IGNORECASE)
+_START = re.compile(
+    r"\b(?:time|minute|T)\s*[=:+]?\s*0\b(?!\s*\w)|\bT0\b|^\W*0(?=\s*(?::|\u2013|-\s|$))",
+    re.IGNORECASE,
 )
-_RANGE_LOW = re.compile(r"(\d+)\s*(?:-|\u2013|to)\s*\d+\s*(?=[a-z])", re.IGNORECASE)
+_FROM_START = re.compile(r"\bT\s*\+\s*(\d+)(?!\w|\s*(?:m|h|d|s)[a-z]*\b)", re.IGNORECASE)
+_RANGE_LOW = re.compile(
+    r"(?<![\w-])(?<!sev )(?<!severity )(?<!priority )(?<!level )(?<!tier )(?<!step )"
+    r"(\d+)\s*(?:-|\u2013|to)\s*\d+\s*(?=[a-z])",
+    re.IGNORECASE,
+)
 _BETWEEN = re.compile(r"\bbetween\s+(\d+)\s+and\s+\d+\s*(?=[a-z])", re.IGNORECASE)
 _QUARTER = re.compile(r"\b(three\s+)?(?:an?\s+)?quarters?\s+(?:of\s+)?an?\s+hour\b", re.IGNORECASE)
 _HALF_OF = re.compile(r"\bhalf of an hour\b", re.IGNORECASE)
@@ -125,12 +107,25 @@ _AND_A_HALF = re.compile(
     re.IGNORECASE,
 )
 _RHYTHM = re.compile(r"\b(?:every|each)\s+", re.IGNORECASE)
+_LEADS = re.compile(
+    r"^\s*(?:(?:and|then|after|within|in|at|another|a further|further)\s+)+$", re.IGNORECASE
+)
 _CLAUSES = re.compile(r"\s*(?:;|,|\.(?=\s)|\bthen\b|\band\b|\bor\b)\s*", re.IGNORECASE)
+_SOME_DAY = re.compile(
+    r"\bnext (?:\w+ )?(?:day|morning|week|sprint|stand-?up|release|month|meeting)\b|\b(?:business|office|working) hours\b"
+    r"|\b(?:as|if|when|where) (?:needed|required|necessary|appropriate|applicable)\b|\bbest effort\b|\bbacklog\b",
+    re.IGNORECASE,
+)
 ABOUT_PATH = re.compile(r"path|ladder|chain|contact|order|rung|tree|matrix|who\b", re.IGNORECASE)
+
+
+_RULE_CHARS_MAX = 1_000
+"""What is longer is no rule that anybody wrote: of it, only the beginning is read for times."""
 
 
 def clear(words: str) -> str:
     """Return words with their times in digits, of a range only the sooner end."""
+    words = _START.sub("0 minutes", words[:_RULE_CHARS_MAX])
     words = _QUARTER.sub(lambda m: "45 minutes" if m[1] else "15 minutes", words)
     words = _HALF_OF.sub("30 minutes", words)
     words = _SPOKEN.sub(
@@ -138,6 +133,7 @@ def clear(words: str) -> str:
     )
     words = _AND_A_HALF.sub(_with_half, words)
     words = _BETWEEN.sub(r"\1 ", words)
+    words = _AND_MORE.sub(r"\1 ", _FROM_START.sub(r"after \1 minutes", words))
     return _RANGE_LOW.sub(r"\1 ", words)
 
 
@@ -157,6 +153,7 @@ class Moment(NamedTuple):
 
 def moments_of(words: str) -> list[Moment]:
     """Return every time that is no rhythm ("every 30 minutes"), in the order of the words."""
+    words = words[:_RULE_CHARS_MAX]
     found: list[Moment] = []
     at = 0
     while (duration := find_duration(words[at:])) is not None:
@@ -199,7 +196,10 @@ def clauses_of(words: str) -> list[str]:
     clauses: list[str] = []
     start = 0
     for this, following in pairwise(moments):
-        cut = next((c for c in cuts if this.end <= c.start() < following.start), None)
+        between = [c for c in cuts if this.end <= c.start() < following.start]
+        # "…, page A, and after 20 min B": the clause begins where its own time does.
+        leading = (c for c in between if _LEADS.match(words[c.end() : following.start]))
+        cut = next(leading, next(iter(between), None))
         if cut is None:
             continue
         if this.after_s == 0 and _is_bare_condition(words[cut.end() :], cut[0]):
@@ -218,6 +218,46 @@ def _is_bare_condition(following: str, cut: str) -> bool:
     )
 
 
+def is_some_day(words: str) -> bool:
+    """Say whether words put off what no clock can time: "next business day", "as needed"."""
+    return _SOME_DAY.search(words) is not None and delay_of(words) is None
+
+
+def is_refused(words: str) -> bool:
+    """Say whether words say that somebody must not be reached."""
+    return _NEGATED.search(words) is not None
+
+
+def is_told(words: str) -> bool:
+    """Say whether words tell what happened, might happen or is asked, and so rule nothing."""
+    if _TOLD.search(words):
+        return True
+    done = _WAS_DONE.search(words)
+    return done is not None and _WAITS.search(words[: done.start()]) is None
+
+
+def is_measured(words: str) -> bool:
+    """Say whether words wait for a measurement: "error rate above 5% for 10 minutes".
+
+    What persists, or is not answered, is timed all the same.
+    """
+    found = METRIC.search(words)
+    if found is None or has_clock(words):
+        return False
+    before = words[: found.start()]
+    return (
+        TARGET.search(before) is None
+        or re.search(r"\b(?:if|when|whenever|where|while)\b", before, re.I) is not None
+    )
+
+
+def is_promise(words: str) -> bool:
+    """Say whether words promise a time of work and reach nobody: "respond within 30 minutes"."""
+    return (
+        PROMISED.search(words) is not None and not has_clock(words) and VERB.search(words) is None
+    )
+
+
 def has_clock(words: str) -> bool:
     """Say whether words wait for an answer or an end, whether or not they say how long."""
     return bool(UNACKNOWLEDGED.search(words) or UNRESOLVED.search(words))
@@ -230,21 +270,10 @@ def is_plain_order(words: str) -> bool:
     rest = words.strip(" .!:")
     found = TARGET.search(rest)
     if found is not None and found.start() == 0:
-        return found.end() == len(rest) and _may_be_somebody(found[0], found["who"])
+        return found.end() == len(rest) and may_be_somebody(found[0], found["who"])
     if VERB.fullmatch(rest):
         return True
-    return bool(rest) and all(_is_role(piece) for piece in roles_in(rest))
-
-
-def _is_role(words: str) -> bool:
-    return (
-        len(words.split()) <= 4
-        and ROLE_WORD.search(words) is not None
-        and VERB.search(words) is None
-        and not re.search(
-            r"\b(?:if|when|unless|after|until|not|no|next|during|by)\b", words, re.IGNORECASE
-        )
-    )
+    return bool(rest) and all(is_role(piece) for piece in roles_in(rest))
 
 
 def clock_of(words: str, after_s: int) -> Clock:
@@ -263,65 +292,6 @@ def condition_of(words: str) -> Condition | None:
     if DATA_LOSS.search(words):
         return Condition.DATA_LOSS
     return None
-
-
-def targets_in(words: str) -> tuple[str, ...]:
-    """Return whom a sentence reaches, in its own words; nobody when it names nobody."""
-    found = _ARROW_TARGET.search(words) or TARGET.search(words)
-    if found is not None:
-        who = found["who"]
-        # "Escalate P1 to the team lead": the level stands between.
-        who = re.split(r"\bto\s+(?:the\s+)?", who)[-1] if re.search(r"\d.*\bto\s", who) else who
-        return roles_in(who) if _may_be_somebody(found[0], who) else ()
-    for subject in _SUBJECT.finditer(words):
-        if ROLE_WORD.search(subject["who"]) and not re.match(
-            r"(?:if|when)\b", subject["who"], re.I
-        ):
-            return roles_in(re.sub(r"^\d+\s*\w+\s+(?=\w)", "", subject["who"]))
-    for pattern in (_BEFORE_TIME, _AFTER_TIME):
-        found = pattern.search(words)
-        if found is not None and all(_is_role(role) for role in roles_in(found["who"])):
-            return roles_in(found["who"])
-    return ()
-
-
-def _may_be_somebody(order: str, who: str) -> bool:
-    """Say whether "escalate who" means a person: without a "to" it takes a role or a name."""
-    if not order.casefold().startswith("escalat") or re.search(r"\bto\s", order):
-        return True
-    return ROLE_WORD.search(who) is not None or not who[:1].islower()
-
-
-def roles_in(words: str) -> tuple[str, ...]:
-    """Return the roles that a list of roles names, without articles.
-
-    "CTO and Legal" are two, "Trust and Safety Team" is one.
-    """
-    pieces: list[str] = []
-    start = 0
-    for cut in _BETWEEN_ROLES.finditer(words):
-        before, after = words[start : cut.start()].strip(), words[cut.end() :].strip()
-        if cut[0].strip() in ("and", "&") and _belong_together(before, after):
-            continue
-        pieces.append(before)
-        start = cut.end()
-    pieces.append(words[start:])
-    cleaned = (_bare(piece) for piece in pieces)
-    return tuple(piece for piece in cleaned if piece and not _NOBODY_NAMED.match(piece))
-
-
-def _bare(role: str) -> str:
-    role = re.sub(r"^(?:both\s+)?(?:the|an?|your|our|either|also)\s+", "", role.strip(), flags=re.I)
-    role = re.sub(r"'s (?:phone|mobile|cell|number|pager|line)$", "", role, flags=re.IGNORECASE)
-    return role.strip(" .")
-
-
-def _belong_together(before: str, after: str) -> bool:
-    """Say whether an "and" joins two words of one role: "Head of Trust and Safety"."""
-    following = _BETWEEN_ROLES.split(after)[0]
-    if re.search(r"\bof\b", before) and not ROLE_WORD.search(following):
-        return True
-    return not ROLE_WORD.search(before) and len(following.split()) > 1
 
 
 def listed(words: Sequence[str]) -> str:

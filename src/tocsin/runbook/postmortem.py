@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from tocsin.core.policy import (
     ChecklistItem,
@@ -12,6 +13,7 @@ from tocsin.core.policy import (
     PostmortemSection,
 )
 from tocsin.runbook.document import Block, Fence, Listing, Paragraph, Section, rows_of
+from tocsin.runbook.fenced import entries_of
 from tocsin.runbook.notes import Notes
 
 _ACTION_ITEMS = re.compile(r"action|follow-?ups?|to-?dos?\b|next steps|tasks?\b", re.IGNORECASE)
@@ -22,6 +24,14 @@ _FENCED_HEADING = re.compile(
     r"^\s*(?:#{1,6}\s+(?P<hash>.+?)|\*\*(?P<bold>[^*]+?):?\*\*:?(?P<after>.*))\s*$"
 )
 _FENCED_ITEM = re.compile(r"^\s*(?:[-*+]|\d+[.)])\s+(?:\[[ xX]\]\s+)?(?P<text>.+?)\s*$")
+
+_TEXTS = ("", "text", "txt", "markdown", "md", "plain", "plaintext", "yaml")
+_HERE_DOCUMENT = re.compile(r"<<-?\s*(?P<quote>['\"]?)(?P<word>\w+)(?P=quote)")
+_TASK = re.compile(
+    r"^\W*(?:within \w+ \w+\W*|(?:schedule|create|complete|update|share|send|conduct|hold|write|assign|track"
+    r"|implement|publish|mark|close|file|add|archive|collect|distribute|present|monthly|weekly)\b)",
+    re.IGNORECASE,
+)
 
 
 def read_postmortem(section: Section, notes: Notes) -> Postmortem | None:
@@ -53,19 +63,37 @@ class _Reader:
         notes = self._notes
         if isinstance(block, Listing):
             if _is_action_items(block, about):
-                for item, _ in rows_of((block,)):
-                    self.action_items.append(
-                        ChecklistItem(item.text.plain, notes.source(item.text.line))
-                    )
-                    notes.mark_item(item, LineStatus.TEMPLATE, "action item")
+                self._tasks(block)
             elif any(item.blocks for item in block.items) or _TEMPLATE.search(about):
                 self._nested(block)
+            elif _are_tasks(block):
+                self._tasks(block)
             else:
                 self._flat(block, about, line)
-        elif isinstance(block, Fence) and not self.sections:
-            self._fenced(block)
+        elif isinstance(block, Fence):
+            self._fence(block)
         elif isinstance(block, Paragraph):
             notes.mark_block(block, LineStatus.REFERENCE, "words about the review")
+
+    def _fence(self, block: Fence) -> None:
+        notes = self._notes
+        entries = entries_of(block)
+        if block.language not in _TEXTS:
+            if _HERE_DOCUMENT.search(block.content) and not self.sections:
+                self._fenced(block, first=True)
+            notes.mark_block(block, LineStatus.REFERENCE, "commands of the review")
+        elif entries:
+            for entry in entries:
+                self.action_items.append(ChecklistItem(entry.text, notes.source(entry.line)))
+            notes.mark_block(block, LineStatus.TEMPLATE, "action item")
+        else:
+            self._fenced(block, first=not self.sections)
+
+    def _tasks(self, listing: Listing) -> None:
+        for item, _ in rows_of((listing,)):
+            source = self._notes.source(item.text.line)
+            self.action_items.append(ChecklistItem(item.text.plain, source))
+            self._notes.mark_item(item, LineStatus.TEMPLATE, "action item")
 
     def _nested(self, listing: Listing) -> None:
         for item in listing.items:
@@ -90,8 +118,8 @@ class _Reader:
             self._notes.mark_item(item, LineStatus.TEMPLATE, "post-mortem prompt")
         self.sections.append(PostmortemSection(title, self._notes.source(line), tuple(prompts)))
 
-    def _fenced(self, block: Fence) -> None:
-        """Read a template given as a Markdown document inside a code block."""
+    def _fenced(self, block: Fence, *, first: bool) -> None:
+        """Read a template given as a Markdown document inside a code block; the first one counts."""
         title, line, prompts = "", block.line, list[PostmortemPrompt]()
         made: list[PostmortemSection] = []
 
@@ -99,7 +127,7 @@ class _Reader:
             if title:
                 made.append(PostmortemSection(title, self._notes.source(line), tuple(prompts)))
 
-        for number, text in enumerate(block.content.split("\n"), start=block.body_line):
+        for number, text in _template_lines(block):
             if heading := _FENCED_HEADING.match(text):
                 close()
                 title, line, prompts = heading["hash"] or heading["bold"], number, []
@@ -108,9 +136,29 @@ class _Reader:
                 words = item["text"] if item else text.strip()
                 prompts.append(PostmortemPrompt(words, self._notes.source(number)))
         close()
-        self.sections.extend(made)
+        if first:
+            self.sections.extend(made)
         rule = "post-mortem template" if made else "text block"
         self._notes.mark_block(block, LineStatus.TEMPLATE, rule)
+
+
+def _template_lines(block: Fence) -> Iterator[tuple[int, str]]:
+    """Yield the lines of a template with their numbers; of a shell script, those that it writes."""
+    lines = block.content.split("\n")
+    start, end = 0, len(lines)
+    if block.language not in _TEXTS and (here := _HERE_DOCUMENT.search(block.content)):
+        start = block.content[: here.end()].count("\n") + 1
+        end = next((i for i in range(start, end) if lines[i].strip() == here["word"]), end)
+    for index in range(start, end):
+        yield block.body_line + index, lines[index]
+
+
+def _are_tasks(listing: Listing) -> bool:
+    """Say whether most entries ask for an act, with a box to tick, a time limit or a verb."""
+    tasks = sum(
+        item.text.checkbox or _TASK.match(item.text.plain) is not None for item in listing.items
+    )
+    return tasks > len(listing.items) / 2
 
 
 def _is_action_items(listing: Listing, about: str) -> bool:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from tocsin.core.policy import Checklist, ChecklistItem, LineStatus
 from tocsin.runbook.commands import read_fence
 from tocsin.runbook.document import Block, Fence, Listing, Section, rows_of
+from tocsin.runbook.fenced import entries_of
+from tocsin.runbook.messages import is_message
 from tocsin.runbook.notes import Notes
 
 _DETECTION = re.compile(r"detect|how (?:we|you) (?:find out|know|hear)|where .*come from", re.I)
@@ -99,8 +101,7 @@ def _stage(section: Section, process: Process, notes: Notes) -> None:
 
 def _items(block: Block, notes: Notes, *, lists_sources: bool) -> list[ChecklistItem]:
     if isinstance(block, Fence):
-        _loose_commands(block, notes)
-        return []
+        return _fenced(block, notes)
     if not isinstance(block, Listing):
         return []
     items: list[ChecklistItem] = []
@@ -120,6 +121,17 @@ def _items(block: Block, notes: Notes, *, lists_sources: bool) -> list[Checklist
         else:
             notes.mark_item(item, LineStatus.HUMAN, "checklist item for a person")
     return items
+
+
+def _fenced(block: Fence, notes: Notes) -> list[ChecklistItem]:
+    """Read a checklist that stands in a block of text; any other block holds commands or a form."""
+    entries = () if is_message(block) else entries_of(block)
+    for entry in entries:
+        notes.mark(entry.line, LineStatus.HUMAN, "checklist item for a person")
+    if not entries:
+        _loose_commands(block, notes)
+    notes.mark_block(block, LineStatus.REFERENCE, "text around a checklist")
+    return [ChecklistItem(entry.text, notes.source(entry.line)) for entry in entries]
 
 
 def _loose_commands(block: Fence, notes: Notes) -> None:

@@ -1,14 +1,13 @@
-"""Scenarios become plays: symptoms, steps, and the commands that each step means."""
+"""Scenarios become plays: symptoms, the alerts that mean them, and what is to be done."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
-import msgspec
-
-from tocsin.core.policy import Command, CommandClass, LineStatus, Play, Step, StepKind, Symptom
-from tocsin.runbook.commands import Block as CommandBlock
-from tocsin.runbook.commands import Judged, read_code, read_fence, report
+from tocsin.core.policy import LineStatus, Play, Symptom
+from tocsin.runbook.annotations import Entry, is_annotation, read_annotation, read_front_matter
+from tocsin.runbook.commands import Judged, read_code, read_fence
 from tocsin.runbook.document import (
     Block,
     Document,
@@ -21,48 +20,46 @@ from tocsin.runbook.document import (
     Table,
     rows_of,
 )
+from tocsin.runbook.fenced import entries_of
+from tocsin.runbook.fields import (
+    AlertField,
+    alert_field,
+    fields_of,
+    is_alert_name,
+    is_condition_field,
+    is_level_field,
+)
+from tocsin.runbook.findings import did_you_mean
 from tocsin.runbook.headings import Part, part_of
 from tocsin.runbook.levels import Scheme
-from tocsin.runbook.meaning import best_match, label_of
+from tocsin.runbook.links import anchor_of
 from tocsin.runbook.notes import Notes
+from tocsin.runbook.plays import LEDGER_BY_CLASS, NOT_RUN, Draft, Drafts, step_text
 
+_KIND = (
+    r"(?:scenario|playbook|play|runbook|case|issue|incident|problem|alert|step|procedure|failure)"
+)
 _NUMBERING = re.compile(
-    r"^\s*(?:(?:scenario|playbook|play|runbook|case|issue|incident|problem|alert|step)\s*"
-    r"(?:#?\d+|[A-Z](?=\s*[:.)-]))?\s*[:.)\u2013\u2014-]\s*|\d+(?:\.\d+)*[.)]?\s+)+",
+    rf"^\s*(?:{_KIND}\s*(?:#?\d+|[A-Z](?=\s*[:.)-]))?\s*[:.)\u2013\u2014-]\s*"
+    r"|\d+(?:\.\d+)*[.)]?\s+)+",
+    re.IGNORECASE,
+)
+_NUMBERED_KIND = re.compile(
+    r"^\W*(?:\d+[.)]\s*)?(?:scenario|playbook|runbook)\s*(?:(?:#?\d+|[A-Z])\s*)?[:.)\u2013\u2014-]\s*\S",
     re.IGNORECASE,
 )
 _LEVEL_TAIL = re.compile(r"\s*[\[(][^\[\]()]*[\])]\s*$")
-_CONDITION = re.compile(
-    r"\b(?:only if|if|when|unless|in case)\s+(?:it'?s\s+|it is\s+)?[\w' /-]+", re.IGNORECASE
-)
-_ASKING = re.compile(
-    r"\b(?:check|see|verify|determine|confirm|find out|test|ask|look|know|validate|ensure)\b[^,;.]*$",
-    re.IGNORECASE,
-)
-_JUDGEMENT = re.compile(
-    r"\b(?:if|as|when|where)\s+(?:it'?s\s+|it is\s+|this is\s+)?"
-    r"(?:needed|necessary|required|appropriate|possible|applicable|warranted|safe|desired|useful)\b"
-    r"|\boptional(?:ly)?\b",
-    re.IGNORECASE,
-)
-_PROOF = re.compile(
-    r"^\s*(?:verify|confirm|validate|check)\b.*\b(?:fix\w*|recover\w*|resol\w*|healthy|restored|back up)\b",
-    re.IGNORECASE,
-)
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
-_READING = (CommandClass.READ_ONLY,)
-_NOT_RUN = "shown to a person: commands are not run yet"
-
-
-class Draft(msgspec.Struct):
-    """A step while its commands are still being found."""
-
-    text: str
-    line: int
-    end: int
-    part: Part
-    judged: list[Judged] = []
-    listed: bool = True
+_STEP_LEAD = re.compile(
+    r"^\s*(?:\*\*)?(?:step\s+\d+|\d+[.)])\s*[:.)\u2013\u2014-]?\s*\S", re.IGNORECASE
+)
+_STEP_NUMBER = re.compile(r"^\s*(?:step\s+)?\d+\s*[:.)\u2013\u2014-]\s*", re.IGNORECASE)
+_LOOKS = re.compile(r"investigat|diagnos|triage|debug|\bcheck|what to look", re.IGNORECASE)
+_MENDS = re.compile(r"resol|mitigat|remed|\bfix|recover|workaround|action|solution", re.IGNORECASE)
+_CLIMBS = re.compile(r"escalat", re.IGNORECASE)
+_SHELLS = ("bash", "sh", "shell", "console", "zsh")
+_NAMES = re.compile(r"\s*(?:[/,]|\band\b)\s*")
+_TEMPLATE = re.compile(r"template|message|communicat|announce|notif", re.IGNORECASE)
 
 
 def read_scenarios(section: Section, scheme: Scheme, notes: Notes) -> tuple[Play, ...]:
@@ -81,12 +78,52 @@ def read_scenarios(section: Section, scheme: Scheme, notes: Notes) -> tuple[Play
     return tuple(plays)
 
 
+def read_procedures(section: Section, scheme: Scheme, notes: Notes) -> tuple[Play, ...]:
+    """Read procedures that no symptom calls for: each heading over commands or steps is one."""
+    acts = any(isinstance(b, Fence | Listing) for b in section.blocks)
+    if not section.sections or (acts and not any(map(has_commands, section.sections))):
+        play = read_scenario(section, scheme, notes) if has_commands(section) else None
+        return (play,) if play else ()
+    plays: list[Play] = []
+    for inner in section.sections:
+        plays.extend(read_procedures(inner, scheme, notes))
+    return tuple(plays)
+
+
+def has_commands(section: Section) -> bool:
+    """Say whether anything below a heading could be typed, or is numbered as steps are."""
+    return any(
+        (isinstance(block, Fence) and block.language in _SHELLS)
+        or (isinstance(block, Listing) and block.ordered)
+        for inner in section.walk()
+        for block in inner.blocks
+    )
+
+
 def is_scenario(section: Section) -> bool:
-    """Say whether a section, wherever it stands, names symptoms and what to do about them."""
-    labels = [group.label for group in section.groups() if group.label]
-    labels += [inner.title.plain for inner in section.sections]
+    """Say whether a section, wherever it stands, tells of one failure and what to do about it.
+
+    It does with symptoms or the name of an alert beside steps or commands, with bold labels for
+    looking and for mending, or with a heading that says so ("Scenario 2: ...") over any steps.
+    """
+    bold = [group.label for group in section.groups() if group.label]
+    labels = bold + [inner.title.plain for inner in section.sections]
     parts = {part_of(label) for label in labels}
-    return Part.SYMPTOMS in parts and bool(parts & {Part.STEPS, Part.COMMANDS})
+    acts = bool(parts & {Part.STEPS, Part.COMMANDS})
+    if acts and (Part.SYMPTOMS in parts or names_alert(section)):
+        return True
+    if any(map(_LOOKS.search, bold)) and any(map(_MENDS.search, bold)):
+        return True
+    has_steps = acts or any(isinstance(b, Listing | Fence) for b in section.blocks)
+    return has_steps and _NUMBERED_KIND.match(section.title.plain) is not None
+
+
+def names_alert(section: Section) -> bool:
+    """Say whether a section carries a field that names its alert, or is headed by an alert's name."""
+    title = _NUMBERING.sub("", section.title.plain).strip()
+    return all(map(is_alert_name, _NAMES.split(title))) or any(
+        alert_field(field) is not None for field in fields_of(section.blocks)
+    )
 
 
 def read_alert_document(document: Document, scheme: Scheme, notes: Notes) -> Play | None:
@@ -95,10 +132,15 @@ def read_alert_document(document: Document, scheme: Scheme, notes: Notes) -> Pla
     name = document.title or document.file
     reader = _Reader(scheme, notes, prose_is_steps=True)
     sections = document.top_sections
-    reader.section_blocks(title.blocks if title else document.root.blocks, "")
+    # A short document without headings is all steps.
+    part = None if sections else Part.STEPS
+    reader.annotate(read_front_matter(document, notes))
+    reader.section_blocks(document.root.blocks, "", part)
+    if title is not None:
+        reader.section_blocks(title.blocks, "", part)
     for section in sections:
         reader.part(section, None)
-    return reader.play(name, title.line if title else 1)
+    return reader.play(name, title.line if title else 1, anchor="")
 
 
 def read_scenario(section: Section, scheme: Scheme, notes: Notes) -> Play | None:
@@ -107,7 +149,7 @@ def read_scenario(section: Section, scheme: Scheme, notes: Notes) -> Play | None
     reader.section_blocks(section.blocks, "")
     for inner in section.sections:
         reader.part(inner, None)
-    return reader.play(section.title.plain, section.line)
+    return reader.play(section.title.plain, section.line, anchor=anchor_of(section.title.plain))
 
 
 class _Reader:
@@ -116,37 +158,109 @@ class _Reader:
         self._notes = notes
         self._prose_is_steps = prose_is_steps
         self._symptoms: list[Symptom] = []
-        self._drafts: list[Draft] = []
-        self._offers: list[tuple[CommandBlock, Part]] = []
+        self._alerts: list[str] = []
+        self._severity: str | None = None
+        self._drafts = Drafts(notes)
+        self._pointers: list[Paragraph] = []
 
     def part(self, section: Section, inherited: Part | None) -> None:
         """Read a subsection: its heading says which part of the scenario it is."""
         title = section.title.plain
         part = part_of(title) or inherited
-        self.section_blocks(section.blocks, title, part)
+        self.section_blocks(section.blocks, title, part, heading=section.title)
         for inner in section.sections:
             self.part(inner, part)
 
     def section_blocks(
-        self, blocks: tuple[Block, ...], title: str, inherited: Part | None = None
+        self,
+        blocks: tuple[Block, ...],
+        title: str,
+        inherited: Part | None = None,
+        heading: Inline | None = None,
     ) -> None:
         """Read blocks, each group under its bold label."""
+        self._fields(blocks)
         holder = Section(Inline("", title, 1, 1), 9, blocks, ())
         for group in holder.groups():
             part = (part_of(group.label) if group.label else None) or inherited
+            label = group.label or title
+            before: Block | None = None
+            owner: Draft | None = None
             for block in group.blocks:
-                self._block(block, part)
+                if isinstance(block, Fence) and is_annotation(block):
+                    self._annotation(read_annotation(block, self._notes))
+                    continue
+                if isinstance(block, Fence) and _TEMPLATE.search(label) and not self._runs(block):
+                    self._notes.mark_block(block, LineStatus.TEMPLATE, "message template")
+                elif isinstance(block, Fence) and part not in (Part.SYMPTOMS, Part.BACKGROUND):
+                    named = heading if not group.label and before is None else None
+                    self._fence(block, part or Part.COMMANDS, owner, before, named)
+                else:
+                    self._block(block, part, label)
+                    owner = self._drafts.last_listed
+                before = block
 
-    def _block(self, block: Block, part: Part | None) -> None:
+    def _runs(self, fence: Fence) -> bool:
+        return fence.language != "" and read_fence(fence, self._notes) is not None
+
+    def _fields(self, blocks: tuple[Block, ...]) -> None:
+        for field in fields_of(blocks):
+            found = alert_field(field)
+            if found is not None:
+                self._alert(found)
+            elif is_condition_field(field):
+                self._alert(AlertField((), field.value, field.line))
+            elif is_level_field(field) and self._severity is None:
+                named = self._scheme.named_in(field.value)
+                if named is not None and len(named.levels) == 1 and not named.is_all:
+                    self._severity = named.levels[0]
+                    rule = "severity of a scenario"
+                    self._notes.mark(field.line, LineStatus.AUTOMATED, rule)
+
+    def annotate(self, entries: Iterable[Entry]) -> None:
+        """Take what front matter says; a severity there may be another program's word."""
+        for entry in entries:
+            if entry.key != "severity" or self._scheme.named_in(entry.value):
+                self._annotation((entry,))
+
+    def _annotation(self, entries: Iterable[Entry]) -> None:
+        for entry in entries:
+            if entry.key == "alerts":
+                self._alerts.extend(name for name in entry.values if name not in self._alerts)
+            elif entry.key == "severity":
+                self._set_severity(entry)
+            else:
+                self._drafts.annotate(entry)
+
+    def _set_severity(self, entry: Entry) -> None:
+        named = self._scheme.named_in(entry.value)
+        if named is not None and len(named.levels) == 1:
+            self._severity = named.levels[0]
+            return
+        known = self._scheme.words
+        self._notes.find(
+            "T153",
+            entry.line,
+            entry.value,
+            f"\u201c{entry.value}\u201d is no declared severity level.",
+            did_you_mean(entry.value, known) or f"Declared: {', '.join(known) or 'none'}.",
+        )
+
+    def _alert(self, found: AlertField) -> None:
+        self._alerts.extend(name for name in found.names if name not in self._alerts)
+        if found.words:
+            self._symptoms.append(Symptom(found.words, self._notes.source(found.line)))
+        rule = "alert that this scenario explains" if found.names else "symptom"
+        self._notes.mark(found.line, LineStatus.AUTOMATED, rule)
+
+    def _block(self, block: Block, part: Part | None, label: str) -> None:
         if part is Part.SYMPTOMS:
             self._symptom_block(block)
         elif part is Part.BACKGROUND:
-            self._background(block)
+            self._background(block, label)
         elif isinstance(block, Listing):
             for item in block.items:
                 self._item(item, part or Part.STEPS)
-        elif isinstance(block, Fence):
-            self._fence(block, part or Part.COMMANDS)
         elif isinstance(block, Paragraph):
             self._paragraph(block, part)
         elif isinstance(block, Table):
@@ -164,23 +278,36 @@ class _Reader:
             words = _SENTENCE.split(block.text.rest or block.text.plain)[0]
             self._symptoms.append(Symptom(words, notes.source(block.line)))
             notes.mark(block.line, LineStatus.AUTOMATED, "symptom", end=block.end, again=True)
-        else:
+        elif isinstance(block, Fence | Table):
             notes.mark_block(block, LineStatus.REFERENCE, "illustration of a symptom")
 
-    def _background(self, block: Block) -> None:
+    def _background(self, block: Block, label: str) -> None:
+        if _CLIMBS.search(label) and isinstance(block, Listing | Paragraph | Table):
+            rule = "escalation of one scenario: a person follows it"
+            self._notes.mark_block(block, LineStatus.HUMAN, rule)
+            self._notes.find(
+                "T164",
+                block.line,
+                1,
+                "An escalation that holds for one scenario only is shown to people, not timed.",
+                "Put it into the section \u201cEscalation\u201d if it holds for all incidents of a level.",
+            )
+            return
         self._notes.mark_block(block, LineStatus.REFERENCE, "background of a scenario")
 
     def _item(self, item: Item, part: Part) -> None:
-        draft = Draft(_step_text(item.text, self._notes), item.text.line, item.text.end, part)
+        draft = Draft(step_text(item.text, self._notes), item.text.line, item.text.end, part)
         if not draft.text and not item.blocks:
             return
         for code in item.text.codes:
             judged = read_code(code, self._notes)
             if judged is not None:
                 draft.judged.append(judged)
-        self._drafts.append(draft)
+        self._drafts.add(draft)
         for block in item.blocks:
-            if isinstance(block, Fence):
+            if isinstance(block, Fence) and is_annotation(block):
+                self._annotation(read_annotation(block, self._notes))
+            elif isinstance(block, Fence):
                 self._own_fence(block, draft)
             elif isinstance(block, Listing):
                 self._nested(block, part)
@@ -201,49 +328,98 @@ class _Reader:
 
     def _paragraph(self, block: Paragraph, part: Part | None) -> None:
         judged = [j for code in block.text.codes if (j := read_code(code, self._notes))]
-        wanted = self._prose_is_steps and part in (Part.STEPS, Part.CHECKS, Part.COMMANDS)
-        if judged or wanted:
-            text = _step_text(block.text, self._notes)
-            draft = Draft(text, block.line, block.end, part or Part.STEPS, judged)
-            self._drafts.append(draft)
+        wanted = (
+            self._prose_is_steps
+            and not block.quoted
+            and part in (Part.STEPS, Part.CHECKS, Part.COMMANDS)
+        )
+        if judged or wanted or _STEP_LEAD.match(block.text.raw):
+            text = step_text(block.text, self._notes)
+            self._drafts.add(Draft(text, block.line, block.end, part or Part.STEPS, judged))
         else:
-            self._notes.mark_block(block, LineStatus.REFERENCE, "prose of a scenario")
+            if "](" in block.text.raw and not block.quoted:
+                self._pointers.append(block)
+            else:
+                self._notes.mark_block(block, LineStatus.REFERENCE, "prose of a scenario")
+
+    def _fence(
+        self,
+        fence: Fence,
+        part: Part,
+        owner: Draft | None,
+        before: Block | None,
+        heading: Inline | None,
+    ) -> None:
+        """Read a block of commands. Without comments it belongs to what is said just above it."""
+        entries = entries_of(fence)
+        if entries and part is Part.STEPS:
+            self._listed_in(fence)
+            return
+        blocks = read_fence(fence, self._notes)
+        if blocks is None:
+            self._notes.mark_block(fence, LineStatus.REFERENCE, "text block")
+            return
+        said = self._said_above(before, owner, heading, part) if blocks else None
+        for block in blocks:
+            if not block.comments and block.judged and said is not None:
+                said.judged.extend(block.judged)
+            else:
+                self._drafts.offer(block, part)
+            rule = "comment that names commands" if block.judged else "comment for a person"
+            if block.comments:
+                end = block.line + len(block.comments) - 1
+                self._notes.mark(block.line, LineStatus.HUMAN, rule, end=end)
+            self._mark_commands(block.judged)
+        self._notes.mark_block(fence, LineStatus.HUMAN, f"command block, {NOT_RUN}")
+
+    def _said_above(
+        self, before: Block | None, owner: Draft | None, heading: Inline | None, part: Part
+    ) -> Draft | None:
+        if (
+            isinstance(before, Paragraph | Listing)
+            and owner is not None
+            and owner.line >= before.line
+        ):
+            return owner
+        if isinstance(before, Paragraph):
+            if before.text.is_label:
+                return None
+            text = step_text(before.text, self._notes)
+            draft = Draft(_SENTENCE.split(text)[-1], before.line, before.end, part)
+            return self._drafts.add(draft)
+        if heading is not None and _STEP_NUMBER.match(heading.plain):
+            text = _STEP_NUMBER.sub("", heading.plain)
+            return self._drafts.add(Draft(text, heading.line, heading.end, part, listed=False))
+        return None
+
+    def _listed_in(self, fence: Fence) -> None:
+        """Read a checklist that stands inside a block of text."""
+        for entry in entries_of(fence):
+            if entry.depth == 0:
+                self._drafts.add(Draft(entry.text, entry.line, entry.line, Part.STEPS))
+            else:
+                self._notes.mark(entry.line, LineStatus.REFERENCE, "detail of a step")
+        self._notes.mark_block(fence, LineStatus.REFERENCE, "text block")
 
     def _own_fence(self, fence: Fence, draft: Draft) -> None:
         blocks = read_fence(fence, self._notes)
         if blocks is None:
             self._notes.mark_block(fence, LineStatus.REFERENCE, "text block")
             return
-        self._notes.mark_block(fence, LineStatus.HUMAN, f"commands of a step, {_NOT_RUN}")
+        self._notes.mark_block(fence, LineStatus.HUMAN, f"commands of a step, {NOT_RUN}")
         for block in blocks:
             draft.judged.extend(block.judged)
             self._mark_commands(block.judged)
 
-    def _fence(self, fence: Fence, part: Part) -> None:
-        blocks = read_fence(fence, self._notes)
-        if blocks is None:
-            self._notes.mark_block(fence, LineStatus.REFERENCE, "text block")
-            return
-        for block in blocks:
-            self._offers.append((block, part))
-            rule = "comment that names commands" if block.judged else "comment for a person"
-            if block.comments:
-                end = block.line + len(block.comments) - 1
-                self._notes.mark(block.line, LineStatus.HUMAN, rule, end=end)
-            self._mark_commands(block.judged)
-        self._notes.mark_block(fence, LineStatus.HUMAN, f"command block, {_NOT_RUN}")
-
     def _mark_commands(self, judged: tuple[Judged, ...]) -> None:
         for one in judged:
-            status, rule = _LEDGER_BY_CLASS[one.command.kind]
+            status, rule = LEDGER_BY_CLASS[one.command.kind]
             self._notes.mark(one.statement.line, status, rule, end=one.statement.end, again=True)
 
-    def play(self, title: str, line: int) -> Play | None:
+    def play(self, title: str, line: int, anchor: str) -> Play | None:
         """Join what was read into a play, and report its traps."""
-        self._join()
-        self._drafts.sort(key=lambda draft: draft.line)
-        report([judged for draft in self._drafts for judged in draft.judged], self._notes)
-        steps = tuple(self._step(draft, i) for i, draft in enumerate(self._drafts))
+        self._follow_pointers()
+        steps = self._drafts.steps()
         if not steps and not self._symptoms:
             return None
         name, severity = self._name(title)
@@ -251,7 +427,28 @@ class _Reader:
             self._notes.find(
                 "T161", line, 1, f"\u201c{name}\u201d has no steps.", "Say what to do first."
             )
-        return Play(name, self._notes.source(line), tuple(self._symptoms), steps, severity)
+        parts = _NAMES.split(name)
+        if all(map(is_alert_name, parts)):
+            self._alerts.extend(part for part in parts if part not in self._alerts)
+        return Play(
+            name,
+            self._notes.source(line),
+            tuple(self._symptoms),
+            steps,
+            self._severity or severity,
+            tuple(self._alerts),
+            anchor,
+        )
+
+    def _follow_pointers(self) -> None:
+        """Where nothing but a link says what to do, following it is the step."""
+        is_all = self._drafts.last_listed is None and not self._symptoms
+        for block in self._pointers:
+            if is_all:
+                text = step_text(block.text, self._notes)
+                self._drafts.add(Draft(text, block.line, block.end, Part.STEPS))
+            else:
+                self._notes.mark_block(block, LineStatus.REFERENCE, "prose of a scenario")
 
     def _name(self, title: str) -> tuple[str, str | None]:
         name = _NUMBERING.sub("", title).strip() or title
@@ -260,106 +457,3 @@ class _Reader:
         if tail and named and len(named.levels) == 1 and not named.is_all:
             return name[: tail.start()].strip() or name, named.levels[0]
         return name, None
-
-    def _join(self) -> None:
-        listed = [draft for draft in self._drafts if draft.listed]
-        texts = [draft.text for draft in listed]
-        for block, part in self._offers:
-            label = label_of(block.comments)
-            judged = [j for j in block.judged if j.command.kind is not CommandClass.NOT_A_COMMAND]
-            if not judged:
-                self._only_comments(block, label, part)
-                continue
-            index = best_match(label, texts) if label else None
-            if index is not None:
-                listed[index].judged.extend(judged)
-                continue
-            text = label or judged[0].command.text
-            at = block.line if block.comments else judged[0].statement.line
-            self._drafts.append(Draft(text, at, at, part, judged, listed=False))
-
-    def _only_comments(self, block: CommandBlock, label: str, part: Part) -> None:
-        if not label or block.judged:
-            return
-        self._drafts.append(Draft(label, block.line, block.line, part, [], listed=False))
-        self._notes.find(
-            "T115",
-            block.line,
-            block.comments[0],
-            f"Comments without a command: \u201c{label}\u201d is shown to a person as a step.",
-            "Add the command, or move the words into the list of steps.",
-        )
-
-    def _step(self, draft: Draft, index: int) -> Step:
-        commands = tuple(judged.command for judged in draft.judged)
-        after_action = any(
-            _kind_of(tuple(j.command for j in earlier.judged)) is StepKind.ACTION
-            for earlier in self._drafts[:index]
-        )
-        kind = _kind_of(commands)
-        is_proof = draft.part is Part.CHECKS or (
-            after_action and _PROOF.search(draft.text) is not None
-        )
-        if kind is StepKind.DIAGNOSTIC and is_proof:
-            kind = StepKind.CHECK
-        condition = self._condition(draft)
-        if draft.listed:
-            status, rule = _ledger_of(kind, condition)
-            self._notes.mark(draft.line, status, rule, end=draft.end)
-        return Step(draft.text, kind, self._notes.source(draft.line), commands, condition)
-
-    def _condition(self, draft: Draft) -> str | None:
-        found = _JUDGEMENT.search(draft.text)
-        if found is not None:
-            self._notes.find(
-                "T112",
-                draft.line,
-                found[0],
-                f"\u201c{found[0]}\u201d: a person decides.",
-                "Say what to look at, if it can be said: \u201cif the pod restarted\u201d.",
-            )
-            return found[0]
-        said = _CONDITION.search(draft.text)
-        # "Check if the pods run" asks a question; "restart if the pods are stuck" sets a condition.
-        if said is None or _ASKING.search(draft.text[: said.start()]):
-            return None
-        return said[0].strip()
-
-
-def _step_text(text: Inline, notes: Notes) -> str:
-    """Return a step's words without the commands that stand in it."""
-    words = text.plain
-    for code in text.codes:
-        if read_code(code, notes) is not None:
-            words = words.replace(code.text, "", 1)
-    return re.sub(r"\s{2,}", " ", words).strip().rstrip(":;,- \u2013\u2014").strip() or text.plain
-
-
-def _kind_of(commands: tuple[Command, ...]) -> StepKind:
-    runnable = [command for command in commands if command.argv is not None]
-    if not runnable:
-        return StepKind.HUMAN
-    if all(command.kind in _READING for command in runnable):
-        return StepKind.DIAGNOSTIC
-    return StepKind.ACTION
-
-
-def _ledger_of(kind: StepKind, condition: str | None) -> tuple[LineStatus, str]:
-    if condition is not None:
-        return LineStatus.HUMAN, f"step whose \u201c{condition}\u201d a person decides"
-    return {
-        StepKind.DIAGNOSTIC: (LineStatus.HUMAN, f"diagnostic step, {_NOT_RUN}"),
-        StepKind.CHECK: (LineStatus.HUMAN, f"check that the fix holds, {_NOT_RUN}"),
-        StepKind.ACTION: (LineStatus.HUMAN, f"action, {_NOT_RUN}"),
-        StepKind.HUMAN: (LineStatus.HUMAN, "step without a command, for a person"),
-    }[kind]
-
-
-_LEDGER_BY_CLASS = {
-    CommandClass.READ_ONLY: (LineStatus.HUMAN, f"read-only command, {_NOT_RUN}"),
-    CommandClass.MUTATING: (LineStatus.HUMAN, f"mutating command, {_NOT_RUN}"),
-    CommandClass.SENSITIVE_READ: (LineStatus.HUMAN, f"command that may show secrets, {_NOT_RUN}"),
-    CommandClass.LONG_RUNNING: (LineStatus.HUMAN, "command that never ends, for a person"),
-    CommandClass.NEEDS_SHELL: (LineStatus.HUMAN, "command that needs a shell, for a person"),
-    CommandClass.NOT_A_COMMAND: (LineStatus.REFERENCE, "output or text, no command"),
-}

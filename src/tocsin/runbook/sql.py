@@ -31,6 +31,19 @@ _FUNCTIONS = words_of("""count sum avg min max now current_timestamp current_dat
     within_group group_concat case if cast array timestamp_diff time_to_str""")
 
 
+_SECRETS = re.compile(
+    r"\b(?:pg_shadow|pg_authid|pg_user_mappings?|pg_subscription|pg_hba_file_rules)\b"
+    r"|\w*(?:passw|passwd|secret|token|api_?key|private_?key|credential|credit_?card|\bssn\b)\w*",
+    re.IGNORECASE,
+)
+
+
+def names_secrets(sql: str) -> str:
+    """Return the word of a statement that names what should not be shown, or nothing."""
+    found = _SECRETS.search(sql)
+    return found[0] if found else ""
+
+
 def only_reads(sql: str, dialect: str = "postgres") -> tuple[bool, str]:
     """Say whether running ``sql`` can change nothing, and why."""
     words = sql.strip()

@@ -10,12 +10,15 @@ import msgspec
 from tocsin.core.events import Event
 from tocsin.store import codec
 from tocsin.store.connection import Connection, Record
+from tocsin.store.database import Database
+from tocsin.store.route import Use
 from tocsin.store.statements import statements
 
 _SQL = statements("journal")
 _COLUMNS = ("stream", "seq", "at", "revision", "body")
 # COPY needs a round trip more than INSERT, and less for each row.
 _COPIED_FROM = 100
+_READ_AT_ONCE = 1_000
 
 
 class Recorded(msgspec.Struct, frozen=True):
@@ -94,6 +97,23 @@ async def extent(c: Connection, stream: str) -> Extent:
 async def names(c: Connection, after: str = "", limit: int = 500) -> list[str]:
     """Return the next streams by name that have events or a state."""
     return [row["stream"] for row in await c.fetch(_SQL["names"], after, limit)]
+
+
+async def since(database: Database, at: datetime) -> AsyncIterator[tuple[str, datetime, Event]]:
+    """Yield the events of all streams since an instant, with stream and time, in the order of time.
+
+    All as of one moment, on a connection of its own; a thousand rows are in memory. Raises
+    Unavailable where the database goes away.
+    """
+    async with (
+        database.direct.dedicated("tocsin export", Use.LONG, command_s_max=None) as c,
+        c.transaction(isolation="repeatable_read", readonly=True),
+    ):
+        cursor = await c.cursor(_SQL["since"], codec.moment(at))
+        while rows := await cursor.fetch(_READ_AT_ONCE):
+            for row in rows:
+                event: Event = codec.decode(row["body"], Event)  # type: ignore[arg-type]  # a union
+                yield row["stream"], row["at"], event
 
 
 def _recorded(row: Record) -> Recorded:

@@ -1,18 +1,22 @@
-"""What is kept, to take away and to put right: a backup as a stream, and views made anew."""
+"""What is kept, to take away and to put right: a backup, what reached us, and views made anew."""
 
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Final
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Final
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 
+from tocsin.base.durations import parse_duration
+from tocsin.engine import recorded
 from tocsin.engine.rebuild import tell
 from tocsin.store import backup
 from tocsin.web import shapes
 from tocsin.web.bodies import read_shape
 from tocsin.web.context import context_of
+from tocsin.web.errors import Problem
 from tocsin.web.guard import Scope, allow, caller_of, entry_of
 from tocsin.web.openapi import says
 
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
 
 _LINES: Final = "application/x-ndjson"
 _PART_BYTES: Final = 65_536
+_SINCE_MAX: Final = timedelta(days=36_500)
 
 router = APIRouter(prefix="/api/v1", tags=["Operations"])
 
@@ -57,6 +62,48 @@ async def post_rebuild(request: Request) -> StreamingResponse:
     said = await read_shape(request, shapes.Rebuild)
     lines = tell(context_of(request).database, check=said.check)
     return StreamingResponse(lines, media_type=_LINES)
+
+
+@router.get(
+    "/recorded-inputs",
+    **says(allow(Scope.READ), None, also=(422,)),
+    summary="Send what reached us, as lines of JSON: `tocsin backtest` replays it.",
+)
+async def get_recorded_inputs(
+    request: Request,
+    since: Annotated[str, Query(description="How far back, such as 90d, or an instant.")] = "90d",
+) -> StreamingResponse:
+    """Stream signals, silences and acts of people, oldest first, after the runbook in force.
+
+    It is whole when its last line has come, which counts the others.
+    """
+    context = context_of(request)
+    now = context.clock.now()
+    lines = recorded.lines(
+        context.database,
+        _since(since, now),
+        now,
+        context.book.current.policy.revision,
+        context.book.current.documents,
+    )
+    first = await anext(lines)
+    headers = {"Cache-Control": "no-store"}
+    return StreamingResponse(_parts(first, lines), headers=headers, media_type=_LINES)
+
+
+def _since(said: str, now: datetime) -> datetime:
+    duration = parse_duration(said)
+    if duration is not None:
+        return now - min(duration, _SINCE_MAX)
+    try:
+        at = datetime.fromisoformat(said)
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        raise Problem(
+            422, f'"{said[:40]}" says no time.', 'Write a duration such as "90d", or an instant.'
+        )
+    return at.astimezone(UTC)
 
 
 async def _parts(first: bytes, lines: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:

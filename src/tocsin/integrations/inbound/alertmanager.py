@@ -49,6 +49,10 @@ class _Invalid(Exception):  # noqa: N818 - never leaves this module
     """The alert can be read but means nothing: <why>."""
 
 
+class Unfit(ValueError):  # noqa: N818 - it says what the alert is
+    """One alert cannot be read, or means nothing: <why>, in a sentence."""
+
+
 def read_alerts(body: bytes, at: datetime, key: str) -> Received:
     """Return the signals of one request and the members that hold none.
 
@@ -80,6 +84,32 @@ def _gathered(rejected: list[Rejected]) -> tuple[Rejected, ...]:
         why = f"{len(rest):,} more members of the same request. The first of them: {rest[0].why}"
         rest = [Rejected(b",\n".join(each.raw for each in rest), why)]
     return (*apart, *rest)
+
+
+def read_alert(raw: bytes, at: datetime, key: str) -> Signal:
+    """Return the signal of one alert that came at ``at``; raises Unfit."""
+    try:
+        signal = _signal(_DECODER.decode(raw), at, key)
+        if holds_nul(raw):
+            _refuse_nul(signal)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Unfit(why_unreadable(error, raw)) from error
+    except _Invalid as error:
+        raise Unfit(str(error)) from error
+    return signal
+
+
+def times_of(
+    starts_at: datetime | None, ends_at: datetime | None, at: datetime
+) -> tuple[datetime, datetime]:
+    """Return when an alert begins and ends, of what its sender said; raises Unfit."""
+    try:
+        found = _times(_Alert(starts_at=starts_at, ends_at=ends_at), at)
+    except _Invalid as error:
+        raise Unfit(str(error)) from error
+    if found[0] > found[1]:
+        raise Unfit("start time must be before end time")
+    return found
 
 
 def fingerprint_of(labels: dict[str, str]) -> str:

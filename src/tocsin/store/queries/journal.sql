@@ -29,3 +29,7 @@ UNION
 (SELECT stream FROM streams WHERE stream > $1 ORDER BY stream LIMIT $2)
 ORDER BY stream
 LIMIT $2;
+
+-- name: since
+-- about: The events of all streams in the order of time; of one instant, desks before incidents.
+SELECT stream, at, body FROM journal WHERE at >= $1 ORDER BY at, stream, seq;

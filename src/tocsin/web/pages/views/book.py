@@ -346,6 +346,8 @@ def _told(policy: Policy, cite: Citer) -> tuple[Channel, ...]:
             name = f"{name}{joint}{rule.target}"
         if rule.external:
             name += ", public"
+        if rule.approval:
+            name += ", after approval"
         found.append(Channel(name, when, tone, cite(rule.source)))
     return tuple(found)
 
