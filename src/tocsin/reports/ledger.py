@@ -145,7 +145,11 @@ def _found(findings: Sequence[Finding], anchor: Anchor, files: Mapping[str, int]
                 )
             else:
                 links.append(f'<span class="quiet">{text(source)}</span>')
-        more = f" and {len(places) - _FOUND_LISTED_MAX} more" if len(places) > _FOUND_LISTED_MAX else ""
+        more = (
+            f" and {len(places) - _FOUND_LISTED_MAX} more"
+            if len(places) > _FOUND_LISTED_MAX
+            else ""
+        )
         rows.append(
             f'<li><strong class="{css}">{word} {code}</strong> {text(CATALOGUE[code][1])}'
             f" {' '.join(links)}{more}</li>"
