@@ -145,7 +145,11 @@ def _found(findings: Sequence[Finding], anchor: Anchor, files: Mapping[str, int]
                 )
             else:
                 links.append(f'<span class="quiet">{text(source)}</span>')
-        more = f" and {len(places) - _FOUND_LISTED_MAX} more" if len(places) > _FOUND_LISTED_MAX else ""
+        more = (
+            f" and {len(places) - _FOUND_LISTED_MAX} more"
+            if len(places) > _FOUND_LISTED_MAX
+            else ""
+        )
         rows.append(
             f'<li><strong class="{css}">{word} {code}</strong> {text(CATALOGUE[code][1])}'
             f" {' '.join(links)}{more}</li>"
@@ -168,12 +172,13 @@ def _document(
     fence = ""
     before: LedgerEntry | None = None
     lines = split_lines(compiled.documents[file])
-    while lines and not lines[-1].strip():
+    last = max(noted, default=1)
+    while len(lines) > last and not lines[-1].strip():
         lines.pop()
     for number, raw in enumerate(lines, start=1):
         entry = entries.get(number)
         here = noted.get(number, ())
-        if not raw.strip():
+        if not raw.strip() and not here:
             rows.append(_blank(before, in_fence=bool(fence), anchor=anchor(file, number)))
             continue
         repeats = (
@@ -189,7 +194,6 @@ def _document(
         elif opening and opening[1].startswith(fence) and not raw.strip(" `~>\t"):
             fence = ""
     name = "" if is_one else f'<h2 class="docname"><code>{text(file)}</code></h2>'
-    # A document without findings of its own may still have some that stand at its first line.
     return f'{name}<div class="doc" role="list" aria-label="{text(file)}, line by line">{"".join(rows)}</div>'
 
 
