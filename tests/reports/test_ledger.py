@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.runbook.documents import EXAMPLE, PROCESS
+from tests.runbook.documents import EXAMPLE, PROCESS, line_of
 from tests.web.pages.axe import axe_source
 from tests.web.pages.gallery import CHROMIUM
 from tocsin.reports.inline import inline, shape
@@ -95,7 +95,7 @@ def test_the_policy_stands_beside_it_with_links_to_its_lines():
     side = page[page.index('id="policy"') :]
     assert "engineering manager" in side
     assert "<strong>4 h</strong>" in side
-    assert 'href="#L25"' in side
+    assert f'href="#L{line_of("P0: Escalate immediately")}"' in side
     assert '<svg class="ladder"' in side
 
 
