@@ -107,6 +107,14 @@ def test_of_many_findings_alike_the_others_are_told_by_their_lines():
     assert told(text, whole=True).count("note[T112]") == 9
 
 
+def test_what_is_said_of_the_same_words_is_told_once():
+    levels = "".join(f"### P{n}\n- x{n}\n\n" for n in range(3))
+    text = f"# R\n\n## Severity\n\n{levels}## Escalation\n\n- P0: page the CTO after 1 hour\n"
+    shown = told(text)
+    assert shown.count("warning[T106]") == 1
+    assert len(re.findall(r"= Nobody is paged when a P\d incident begins", shown)) == 3
+
+
 def test_colour_is_for_terminals():
     assert "\x1b[" in told(BROKEN, width=80)
     assert "\x1b" not in told(BROKEN)
