@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from tocsin.cli import check
 from tocsin.cli.annotations import annotation
+from tocsin.cli.ledger import print_ledger
 from tocsin.cli.serving import alert_rules_beside, settings_beside
 from tocsin.cli.telling import Teller
 from tocsin.core.surroundings import Directory, Tuning
@@ -273,6 +274,18 @@ def test_the_ledger_prints_every_line_with_its_account():
     assert re.search(r"^\d+ lines: \d+ automated, \d+ human, ", result.stdout, re.M)
     assert re.search(r"^# automated +\d+ +\d+%  #+$", result.stdout, re.M)
     assert "^ T107" in result.stdout
+
+
+def test_on_a_terminal_each_line_of_the_ledger_takes_one_row():
+    compiled = compile_runbook(
+        {"r.md": EXAMPLE.read_text(encoding="utf-8") + f"\n{'long ' * 80}\n"}
+    )
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=80, soft_wrap=True, color_system=None)
+    print_ledger(console, compiled, checks.check(compiled))
+    rows = re.sub(r"\x1b\[[\d;]*m", "", out.getvalue()).splitlines()
+    assert max(map(len, rows)) <= 80
+    assert any("[checklist item" in row for row in rows)
 
 
 def test_the_ledger_is_in_the_json_when_asked_for():
