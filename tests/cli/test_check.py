@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from tocsin.cli import check
 from tocsin.cli.annotations import annotation
+from tocsin.cli.ledger import print_ledger
 from tocsin.cli.serving import alert_rules_beside, settings_beside
 from tocsin.cli.telling import Teller
 from tocsin.core.surroundings import Directory, Tuning
@@ -105,6 +106,14 @@ def test_of_many_findings_alike_the_others_are_told_by_their_lines():
     assert shown.count("note[T112]") == 2
     assert "and 7 more like this: lines 11, 12, 13, 14, 15, 16, 17 (--all tells each)" in shown
     assert told(text, whole=True).count("note[T112]") == 9
+
+
+def test_what_is_said_of_the_same_words_is_told_once():
+    levels = "".join(f"### P{n}\n- x{n}\n\n" for n in range(3))
+    text = f"# R\n\n## Severity\n\n{levels}## Escalation\n\n- P0: page the CTO after 1 hour\n"
+    shown = told(text)
+    assert shown.count("warning[T106]") == 1
+    assert len(re.findall(r"= Nobody is paged when a P\d incident begins", shown)) == 3
 
 
 def test_colour_is_for_terminals():
@@ -265,6 +274,18 @@ def test_the_ledger_prints_every_line_with_its_account():
     assert re.search(r"^\d+ lines: \d+ automated, \d+ human, ", result.stdout, re.M)
     assert re.search(r"^# automated +\d+ +\d+%  #+$", result.stdout, re.M)
     assert "^ T107" in result.stdout
+
+
+def test_on_a_terminal_each_line_of_the_ledger_takes_one_row():
+    compiled = compile_runbook(
+        {"r.md": EXAMPLE.read_text(encoding="utf-8") + f"\n{'long ' * 80}\n"}
+    )
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=80, soft_wrap=True, color_system=None)
+    print_ledger(console, compiled, checks.check(compiled))
+    rows = re.sub(r"\x1b\[[\d;]*m", "", out.getvalue()).splitlines()
+    assert max(map(len, rows)) <= 80
+    assert any("[checklist item" in row for row in rows)
 
 
 def test_the_ledger_is_in_the_json_when_asked_for():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 
 import pytest
@@ -45,3 +47,25 @@ def test_an_odd_text_is_compiled_soon(text: str) -> None:
     result = compiled(text)
     assert time.perf_counter() - began < 5
     assert_ledger_is_complete(result)
+
+
+def test_characters_far_outside_of_latin_are_letters_to_the_shell() -> None:
+    # In a process of its own: the grammar's scanner killed the one that fed it such characters.
+    code = (
+        "import random\n"
+        "from tocsin.runbook.shell import Row, read_shell\n"
+        "chance = random.Random(2)\n"
+        "far = [chr(chance.randrange(0x10000, 0x10FFFF)) for _ in range(50)]\n"
+        "heads = ['$', '${', '<<', '$((', '@(', '[[ a = ', '#', '?(', 'test ']\n"
+        "for _ in range(4000):\n"
+        "    text = ''.join(chance.choice(heads + far) for _ in range(chance.randrange(1, 12)))\n"
+        "    read_shell((Row(text, 1, 0),))\n"
+    )
+    for _ in range(3):
+        assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0
+
+
+def test_words_that_are_not_latin_keep_their_letters() -> None:
+    text = f"{_PLAY}```bash\necho 'Übermaß 🚒' --größe=ß\n```\n"
+    commands = [c for s in compiled(text).policy.plays[0].steps for c in s.commands]
+    assert commands[0].argv == ("echo", "Übermaß 🚒", "--größe=ß")

@@ -24,12 +24,14 @@ _WORD_WIDTH = max(len(word) for _, word, _ in _MARKS.values())
 _COLOUR = {Level.ERROR: "bold red", Level.WARNING: "yellow", Level.INFO: "cyan"}
 _TEXT_WIDTH = 84
 _BAR_WIDTH = 40
+_RULE_MIN = 24
 
 
 def print_ledger(out: Console, compiled: Compiled, findings: Sequence[Finding]) -> None:
     """Print every document line by line: status, number, words, and the rule that says so.
 
-    Long lines are cut where a terminal would break them; elsewhere all of a line is printed.
+    On a terminal each takes one row, and what is longer is cut; elsewhere all of it is printed. The
+    findings themselves follow whole.
     """
     for number, (file, text) in enumerate(compiled.documents.items()):
         if number:
@@ -57,7 +59,7 @@ def _text_width(out: Console, lines: Sequence[str]) -> int:
     widest = min(_TEXT_WIDTH, max((shown_width(line[:_TEXT_WIDTH]) for line in lines), default=0))
     if not out.is_terminal:
         return widest
-    return max(30, min(widest, out.width - _WORD_WIDTH - 36))
+    return max(30, min(widest, out.width - _WORD_WIDTH - 12 - _RULE_MIN))
 
 
 def _print_line(
@@ -69,12 +71,15 @@ def _print_line(
     sign, word, style = _MARKS[entry.status]
     shown = excerpt(line, 0, 0, width).shown if out.is_terminal else plain(line)
     room = " " * max(0, width - shown_width(shown))
+    rule = f"[{plain(entry.rule)}]"
+    if out.is_terminal:
+        rule = excerpt(rule, 0, 0, max(8, out.width - width - _WORD_WIDTH - 12)).shown
     out.print(
         Text.assemble(
             (f"{sign} {word:{_WORD_WIDTH}}", style),
             (f" {number:>4} | ", "dim"),
             shown,
-            (f"{room}  [{plain(entry.rule)}]", "dim"),
+            (f"{room}  {rule}", "dim"),
         )
     )
 
@@ -82,6 +87,8 @@ def _print_line(
 def _print_finding(out: Console, finding: Finding) -> None:
     told = f"{finding.code} {plain(finding.message)}"
     edge = f"{'':{_WORD_WIDTH + 7}} ^ "
+    if out.is_terminal:
+        told = excerpt(told, 0, 0, max(20, out.width - len(edge))).shown
     out.print(Text.assemble((edge, "dim"), (told, _COLOUR[finding.level])))
 
 

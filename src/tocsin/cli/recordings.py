@@ -67,6 +67,10 @@ class Recording:
     def __init__(self, path: Path) -> None:
         """Name the file; nothing is read yet."""
         self.path = path
+        self._prototypes: dict[tuple[bytes, bytes, str | None], Signal] = {}
+        self._begin()
+
+    def _begin(self) -> None:
         self.faults: list[Fault] = []
         self.faulty = 0
         self.lines = 0
@@ -76,7 +80,6 @@ class Recording:
         self.first_at: datetime | None = None
         self.last_at: datetime | None = None
         self._records = 0
-        self._prototypes: dict[tuple[bytes, bytes, str | None], Signal] = {}
 
     @property
     def is_cut(self) -> bool:
@@ -92,7 +95,7 @@ class Recording:
 
         ``progress`` is told how many bytes were read, every few thousand lines. Raises OSError.
         """
-        self.__init__(self.path)  # type: ignore[misc] # read again is read anew
+        self._begin()
         read = 0
         with self.path.open("rb") as file:
             for number, line in enumerate(file, 1):

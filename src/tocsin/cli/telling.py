@@ -6,6 +6,7 @@ import re
 import textwrap
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 
 from rich.console import Console
 from rich.text import Text
@@ -43,8 +44,11 @@ class Teller:
 
     def tell(self, findings: Sequence[Finding]) -> None:
         """Print findings and, at the end, how many there are."""
-        for finding, alike in self._folded(findings):
-            self._one(finding, alike)
+        told = list(self._folded(findings))
+        for _, together in groupby(range(len(told)), key=lambda n: _place(told[n][0])):
+            here = [told[n] for n in together]
+            alike = [other for _, others in here for other in others]
+            self._one([finding for finding, _ in here], alike)
         self._out.print(counts_said(findings))
 
     def _folded(self, findings: Sequence[Finding]) -> Iterator[tuple[Finding, Sequence[Finding]]]:
@@ -62,7 +66,9 @@ class Teller:
                 is_last = finding is group[_ALIKE_TOLD - 1]
                 yield finding, group[_ALIKE_TOLD:] if is_last else ()
 
-    def _one(self, finding: Finding, alike: Sequence[Finding]) -> None:
+    def _one(self, together: Sequence[Finding], alike: Sequence[Finding]) -> None:
+        """Print findings of one code about the same words, with what is to be done about all."""
+        finding = together[0]
         colour = _COLOUR[finding.level]
         source = finding.source
         title = CATALOGUE[finding.code][1].rstrip(".")
@@ -79,13 +85,13 @@ class Teller:
         )
         if line.strip():
             self._excerpt(finding, line, gutter)
-        message, hint = finding.message, ""
-        remedy = finding.remedy
+        for each in together:
+            self._said(gutter, "", each.message)
+        remedy, hint = finding.remedy, ""
         found = _HINT.search(remedy)
         if found is not None:
             hint = f"did you mean {found[1]}?"
             remedy = (remedy[: found.start()] + remedy[found.end() :]).strip()
-        self._said(gutter, "", message)
         if hint:
             self._said(gutter, "", hint, style="bold green")
         if remedy:
@@ -124,6 +130,10 @@ class Teller:
                 text.stylize("bold", 0, len(lead))
             edge = first if number == 0 else " " * len(first)
             self._out.print(Text.assemble((edge, "blue"), text))
+
+
+def _place(finding: Finding) -> tuple[object, ...]:
+    return (finding.code, finding.level, finding.source, finding.column, finding.remedy)
 
 
 def counts_said(findings: Sequence[Finding]) -> str:

@@ -119,10 +119,31 @@ class CommandClass(StrEnum):
     NOT_A_COMMAND = "not_a_command"
 
 
+class HoleType(StrEnum):
+    """What may be put into a hole: one DNS label or object name, digits, or one plain word."""
+
+    NAME = "name"
+    INTEGER = "integer"
+    TEXT = "text"
+
+
+class Placeholder(msgspec.Struct, frozen=True):
+    """A value that somebody must fill in, as ``<pod>`` in ``kubectl logs <pod>``.
+
+    ``at`` is the index of its word: in the argv, or where that is None in the words as written.
+    """
+
+    name: str
+    text: str
+    at: int
+    type: HoleType = HoleType.TEXT
+
+
 class Command(msgspec.Struct, frozen=True):
     """A command as written, and how it could run.
 
     ``argv`` is None when it cannot run without a shell. ``why`` says in words what made the class.
+    A long-running command with an argv has a form that ends, and that form only reads.
     """
 
     text: str
@@ -131,6 +152,13 @@ class Command(msgspec.Struct, frozen=True):
     why: str
     source: Source
     program: str | None = None
+    placeholders: tuple[Placeholder, ...] = ()
+
+    @property
+    def only_reads(self) -> bool:
+        """Say whether running its argv changes nothing and shows no secrets."""
+        bounded = self.kind is CommandClass.LONG_RUNNING and self.argv is not None
+        return bounded or self.kind is CommandClass.READ_ONLY
 
 
 class StepKind(StrEnum):

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tocsin.core.surroundings import Directory, Tuning
-from tocsin.runbook import Compiled, check_directory, check_tuning
+from tocsin.runbook import Compiled
+from tocsin.runbook.lint import Known, check
 from tocsin.store import runbooks
 
 if TYPE_CHECKING:
@@ -82,11 +83,8 @@ class Book:
     def _enforce(self, compiled: Compiled) -> None:
         self._current = compiled
         self._policies[compiled.policy.revision] = compiled.policy
-        people = check_directory(
-            compiled.policy, self._directory, self._configured, compiled.documents
-        )
-        levels = check_tuning(compiled.policy, self._tuning)
-        self._findings = (*compiled.findings, *people, *levels)
+        known = Known(self._directory, self._tuning, configured=self._configured)
+        self._findings = check(compiled, known)
 
 
 async def _store(database: Database, compiled: Compiled, at: datetime) -> None:

@@ -172,12 +172,13 @@ def _document(
     fence = ""
     before: LedgerEntry | None = None
     lines = split_lines(compiled.documents[file])
-    while lines and not lines[-1].strip():
+    last = max(noted, default=1)
+    while len(lines) > last and not lines[-1].strip():
         lines.pop()
     for number, raw in enumerate(lines, start=1):
         entry = entries.get(number)
         here = noted.get(number, ())
-        if not raw.strip():
+        if not raw.strip() and not here:
             rows.append(_blank(before, in_fence=bool(fence), anchor=anchor(file, number)))
             continue
         repeats = (
@@ -193,7 +194,6 @@ def _document(
         elif opening and opening[1].startswith(fence) and not raw.strip(" `~>\t"):
             fence = ""
     name = "" if is_one else f'<h2 class="docname"><code>{text(file)}</code></h2>'
-    # A document without findings of its own may still have some that stand at its first line.
     return f'{name}<div class="doc" role="list" aria-label="{text(file)}, line by line">{"".join(rows)}</div>'
 
 

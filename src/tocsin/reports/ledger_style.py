@@ -5,7 +5,7 @@ from __future__ import annotations
 STYLE = """\
 main{max-width:1440px;padding:32px 32px 64px}
 .top{display:flex;flex-wrap:wrap;gap:16px 48px;align-items:flex-end;justify-content:space-between}
-.top .lead{margin-top:8px}
+.top>div{min-width:0}.facts span,.docname{min-width:0;overflow-wrap:anywhere}.top .lead{margin-top:8px}
 .share{display:flex;gap:2px;height:10px;margin-top:24px;list-style:none}
 .share li{min-width:3px;border-radius:2px}
 .keys{display:flex;flex-wrap:wrap;gap:6px 24px;margin-top:10px;font-size:.875rem}

@@ -10,13 +10,13 @@ from datetime import timedelta
 from tocsin.base.durations import say_duration
 from tocsin.base.source import Source
 from tocsin.core.policy import Clock, EscalationRule, Play, Policy, StepKind, Urgency
-from tocsin.core.timers import say_roles
 from tocsin.reports.paper import mark, text
+from tocsin.runbook.phrases import listed
 
 Cite = Callable[[Source], str]
 
 _WIDTH, _LEFT, _RIGHT, _LANE, _TOP = 340, 46, 12, 34, 26
-_TICK_GAP = 34
+_TICK_GAP = 44
 _CHANNELS = {
     "slack": "Slack", "email": "E-mail", "status_page": "Status page", "x": "X", "sms": "SMS",
     "phone": "Telephone", "teams": "Teams", "other": "Other",
@@ -76,7 +76,7 @@ def _ladder(policy: Policy, cite: Cite) -> str:
     events = [rule for rule in policy.escalations if rule.condition is not None]
     if events:
         rows = "".join(
-            f"<li><p>{text(_capital(say_roles(rule.to)))} if a"
+            f"<li><p>{text(_capital(listed(rule.to)))} if a"
             f" {text(str(rule.condition).replace('_', ' '))} is declared {cite(rule.source)}</p></li>"
             for rule in events
         )
@@ -94,7 +94,7 @@ def _rung(rule: EscalationRule, cite: Cite) -> str:
         "notice" if rule.urgency is Urgency.NOTICE else "nobody" if rule.reaches_nobody_new else ""
     )
     when = say_duration(timedelta(seconds=rule.after_s)) if rule.after_s else "at once"
-    who = _capital(say_roles(rule.to))
+    who = _capital(listed(rule.to))
     if rule.urgency is Urgency.NOTICE:
         who += ", told only"
     if rule.reaches_nobody_new:
@@ -128,7 +128,7 @@ def _chart(policy: Policy) -> str:
             taken[rule.after_s] = offset + 1
             x = _x(rule.after_s, last_s) + 9 * offset
             when = say_duration(timedelta(seconds=rule.after_s)) if rule.after_s else "at once"
-            title = f"{severity.level}, {when}: {say_roles(rule.to)}"
+            title = f"{severity.level}, {when}: {listed(rule.to)}"
             said.append(title)
             parts.append(_dot(rule, x, y, title))
     label = f"Who is paged, by level and time. {'; '.join(said)}."

@@ -64,6 +64,10 @@ class Criteria:
         plain = f"{found['rest'].strip()} ({inside})" if inside else found["rest"].strip()
         return Inline(raw=text.raw, plain=plain, line=text.line, end=text.end, rest=plain)
 
+    def is_step(self, text: Inline) -> bool:
+        """Say whether a line begins with the number of its rung."""
+        return self.unlabelled(text) is not text
+
     def read(self, text: Inline, around: About, in_path: bool) -> bool:
         """Read a line as a criterion; False where it is none."""
         words, line = text.plain, text.line
@@ -137,7 +141,16 @@ class Criteria:
             return False
         at_once = IMMEDIATE.search(words) and VERB.search(words)
         clear_enough = has_clock(words) or at_once or TARGET.search(words) or VERB.match(words)
-        return bool(clear_enough or lead or targets_in(words))
+        return bool(clear_enough or lead or (targets_in(words) and self._is_bare(words)))
+
+    def _is_bare(self, words: str) -> bool:
+        """Say whether words are a role and a time, and hardly anything besides."""
+        said = clear(words)
+        for moment in reversed(moments_of(said)):
+            said = said[: moment.start] + " " + said[moment.end :]
+        for role in targets_in(words):
+            said = said.replace(role, " ")
+        return len(_AROUND_A_TIME.sub(" ", said).split()) <= 1
 
     def sentence(self, words: str, line: int, around: About) -> None:
         """Read one sentence of prose; what is no rule is left alone."""

@@ -9,6 +9,7 @@ from tocsin.core.policy import LineStatus
 from tocsin.runbook.account import About, Account
 from tocsin.runbook.document import Fence, Inline
 from tocsin.runbook.ladder import Climb
+from tocsin.runbook.levels import Named
 from tocsin.runbook.phrases import ARROWS, clear, clock_of, delay_of, is_told, moments_of
 from tocsin.runbook.roles import VERB, is_act, is_role, roles_in, targets_in
 from tocsin.runbook.rungs import Rungs
@@ -27,7 +28,7 @@ _SOURCES = re.compile(
     re.IGNORECASE,
 )
 _FILLING = re.compile(
-    r"[()\[\],:]|\b(?:after|in|within|wait|then|if|not|no|ack\w*|resol\w+|respon\w+|unresolved|still)\b",
+    r"[()\[\]:]|,(?!\s*[A-Z@#])|\b(?:after|in|within|wait|then|if|not|no|ack\w*|resol\w+|respon\w+|unresolved|still)\b",
     re.IGNORECASE,
 )
 
@@ -47,16 +48,36 @@ class Drawings:
         named = self._account.named(lead[1]) if lead else None
         body = lead[2] if lead and named else words
         pieces = [piece for piece in ARROWS.split(clear(body)) if piece.strip(" -")]
-        if named is None and len(pieces) > 2:
+        if named is None and len(pieces) >= 2:
             named = self._account.level_alone(pieces[0])
             pieces = pieces[1:] if named is not None else pieces
         if pieces and _SOURCES.match(pieces[0]):
             del pieces[0]
+        if (
+            named is not None
+            and len(pieces) == 1
+            and ARROWS.search(body)
+            and not VERB.search(words)
+        ):
+            return self._one(pieces[0], words, line, named)
         if self._times_first(body, words, line, around.with_levels(named)):
             return True
         return len(pieces) >= 2 and self._chain(
             [(piece, line) for piece in pieces], words, around.with_levels(named)
         )
+
+    def _one(self, piece: str, words: str, line: int, named: Named) -> bool:
+        """Read ``P0 -> CTO (immediately)``."""
+        after_s, roles = delay_of(piece), roles_in(_role_of(piece))
+        if after_s is None or not roles or not all(is_role(role) for role in roles):
+            return False
+        self._account.undeclared(named, line)
+        clock = clock_of(words, after_s)
+        self._account.ladder.climbs.append(
+            Climb(named.levels, clock, after_s, line, roles, None, words)
+        )
+        self._account.notes.mark(line, LineStatus.AUTOMATED, "escalation path")
+        return True
 
     def _times_first(self, body: str, words: str, line: int, around: About) -> bool:
         """Read ``15 min -> Team lead, 30 min -> Director``."""
@@ -81,7 +102,11 @@ class Drawings:
         """Add the roles of a chain, each reached at the time that stands at it or before it."""
         read = [(_role_of(piece), piece, line) for piece, line in pieces]
         roles = [role for role, _, _ in read if role]
-        others = [role for role in roles if not all(is_role(one) for one in roles_in(role))]
+        others = [
+            role
+            for role in roles
+            if not roles_in(role) or not all(is_role(one) for one in roles_in(role))
+        ]
         if len(roles) < 2 or len(others) > len(roles) // 4 or any(map(_is_other, others)):
             return False
         named = around.levels

@@ -295,28 +295,33 @@ class _Reader:
 
     def _paragraph(self, block: Paragraph, around: About, is_path: bool) -> None:
         text = block.text
-        lines = _lines_of(text)
-        if len(lines) > 1 and all(len(ARROWS.split(line.plain)) > 2 for line in lines):
-            for line in lines:
-                self._line(line, around, is_path)
-            return
-        if self._drawings.arrows(text.plain, text.line, around):
+        apart = self._apart(text)
+        if not apart and self._drawings.arrows(text.plain, text.line, around):
             self._account.notes.mark_block(block, LineStatus.AUTOMATED, "escalation path")
             return
-        if self._is_unmarked_list(text):
-            for line in _lines_of(text):
-                self._line(line, around, is_path)
-            return
-        pieces = re.split(r"(?<=;)\s+", text.plain)
-        if len(pieces) > 1 and all(delay_of(p) is not None and targets_in(p) for p in pieces):
-            for piece in pieces:
-                words = piece.rstrip(" ;.")
-                self._line(msgspec.structs.replace(text, plain=words, lead=""), around, is_path)
+        if not apart and self._is_unmarked_list(text):
+            apart = _lines_of(text)
+        for line in apart:
+            self._line(line, around, is_path)
+        if apart:
             return
         for sentence in re.split(r"(?<=[.;])\s+", text.plain):
             self._criteria.sentence(sentence, text.line, around)
         if text.lead and ROLE_WORD.search(text.lead) and text.rest:
             self._rungs.read(text, around, in_path=True)
+
+    def _apart(self, text: Inline) -> list[Inline]:
+        """Return the rules that stand together in a paragraph, line by line or between semicolons."""
+        lines = _lines_of(text)
+        if len(lines) > 1 and all(self._criteria.is_step(line) for line in lines):
+            return [self._criteria.unlabelled(line) for line in lines]
+        if len(lines) > 1 and all(len(ARROWS.split(line.plain)) > 2 for line in lines):
+            return lines
+        pieces = re.split(r"(?<=;)\s+", text.plain)
+        if len(pieces) > 1 and all(delay_of(p) is not None and targets_in(p) for p in pieces):
+            bare = (piece.rstrip(" ;.") for piece in pieces)
+            return [msgspec.structs.replace(text, plain=words, lead="") for words in bare]
+        return []
 
     def _is_unmarked_list(self, text: Inline) -> bool:
         """Say whether every line begins with a level or a role, as list items without bullets do."""

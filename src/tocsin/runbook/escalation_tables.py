@@ -52,7 +52,8 @@ _WHEN = re.compile(
     re.IGNORECASE,
 )
 _PROMISE = re.compile(
-    r"respon[sd]|resol|\bsla\b|\bslo\b|update|frequen|cadence|\bmtt|acknowledge?ment", re.IGNORECASE
+    r"respond|response|resol|\bsla\b|\bslo\b|update|frequen|cadence|\bmtt|acknowledge?ment",
+    re.IGNORECASE,
 )
 _HOURS = re.compile(
     r"availab|\bhours?\b(?!\))|coverage|business|time ?zone|location|backup", re.IGNORECASE

@@ -43,7 +43,7 @@ _MEANINGS: tuple[tuple[Meaning, re.Pattern[str]], ...] = tuple(
         (
             Meaning.ESCALATION,
             r"escalat|chain of command|who (?:to|do we|we|is|gets?) (?:call|page|wake|paged|woken)"
-            r"|when to (?:call|page|wake)|\bpaging\b|climb",
+            r"|when to (?:call|page|wake)|\bpaging\b|climb|calling (?:people|for help)|call (?:tree|list|order)",
         ),
         (
             Meaning.SEVERITY,
@@ -92,7 +92,7 @@ _PARTS: tuple[tuple[Part, re.Pattern[str]], ...] = tuple(
         (
             Part.SYMPTOMS,
             r"symptom|indicator|\bsigns?\b|detect|how (?:it|you) (?:shows|notice|see)|what you see"
-            r"|\bmeaning\b|looks like|trigger|alert condition|you will see",
+            r"|\bmeaning\b|(?:it|alert|this) means\b|looks like|trigger|alert condition|you will see",
         ),
         (Part.CHECKS, r"verif|confirm|validat|post[- ]?check|is it fixed|proof"),
         (Part.COMMANDS, r"command|at the terminal|in the shell|cheat ?sheet"),

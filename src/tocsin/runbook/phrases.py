@@ -36,6 +36,7 @@ _TOLD = re.compile(
     r"|\bwe (?:had )?(?:escalated|paged|called|notified|alerted|contacted|woke)\b"
     r"|\bwhich was\b|\b(?:too|very) (?:late|early|slow)\b"
     r"|\brehears\w+|\bdrills?\b|\bshadow(?:s|ing)?\b|\bgame ?days?\b|\btable-?tops?\b|\btraining\b"
+    r"|\bthis (?:page|document|runbook|policy|section)\b"
     r"|\b(?:better|worse) than\b|\?\W*$",
     re.IGNORECASE,
 )
@@ -88,7 +89,10 @@ _START = re.compile(
     r"\b(?:time|minute|T)\s*[=:+]?\s*0\b(?!\s*\w)|\bT0\b|^\W*0(?=\s*(?::|\u2013|-\s|$))",
     re.IGNORECASE,
 )
-_FROM_START = re.compile(r"\bT\s*\+\s*(\d+)(?!\w|\s*(?:m|h|d|s)[a-z]*\b)", re.IGNORECASE)
+_FROM_START = re.compile(
+    r"\bT\s*\+\s*0\b(?!\s*(?:m|h|d|s)[a-z]*\b)|\bT\s*\+\s*(\d+)(?!\w|\s*(?:m|h|d|s)[a-z]*\b)",
+    re.IGNORECASE,
+)
 _RANGE_LOW = re.compile(
     r"(?<![\w-])(?<!sev )(?<!severity )(?<!priority )(?<!level )(?<!tier )(?<!step )"
     r"(\d+)\s*(?:-|\u2013|to)\s*\d+\s*(?=[a-z])",

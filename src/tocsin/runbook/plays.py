@@ -32,6 +32,10 @@ _PROOF = re.compile(
     r"^\s*(?:verify|confirm|validate|check)\b.*\b(?:fix\w*|recover\w*|resol\w*|healthy|restored|back up)\b",
     re.IGNORECASE,
 )
+_BARE_VERB = re.compile(
+    r"(?:(?:then|and|or|also)\s+)?(?:run|execute|use|type|enter|try|do|call)\W*", re.I
+)
+_EMPTY_BRACKETS = re.compile(r"\(\s*\)")
 _READING = (CommandClass.READ_ONLY,)
 # Comments are compared with every step; nobody writes a scenario of more.
 _STEPS_COMPARED_MAX = 200
@@ -191,7 +195,10 @@ def step_text(text: Inline, notes: Notes) -> str:
     for code in text.codes:
         if read_code(code, notes) is not None:
             words = words.replace(code.text, "", 1)
-    return re.sub(r"\s{2,}", " ", words).strip().rstrip(":;,- \u2013\u2014").strip() or text.plain
+    words = re.sub(r"\s{2,}", " ", _EMPTY_BRACKETS.sub("", words)).strip()
+    words = words.rstrip(":;,- \u2013\u2014").strip()
+    # "Run `df -h`." says nothing without its command.
+    return text.plain if _BARE_VERB.fullmatch(words) else words or text.plain
 
 
 def _kind_of(commands: tuple[Command, ...]) -> StepKind:

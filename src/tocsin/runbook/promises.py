@@ -90,6 +90,10 @@ def _texts(block: Block) -> Iterator[Inline]:
 
 def _rows(table: Table, scheme: Scheme) -> Iterator[_Promise]:
     header = [cell.plain for cell in table.header]
+    heads = {i: level for i, h in enumerate(header) if (level := _level(h, scheme))}
+    if len(heads) >= 2:
+        yield from _columns(table, heads)
+        return
     for row in table.rows:
         levels = [level for cell in row.cells if (level := _level(cell.plain, scheme))]
         if not levels:
@@ -97,6 +101,16 @@ def _rows(table: Table, scheme: Scheme) -> Iterator[_Promise]:
         promise = _Promise(levels[0])
         for title, cell in zip(header, row.cells, strict=False):
             _take(promise, title, cell.plain, row.line)
+        yield promise
+
+
+def _columns(table: Table, heads: dict[int, str]) -> Iterator[_Promise]:
+    """Read a table whose columns are levels: a row tells of each how often, or by what."""
+    for at, level in heads.items():
+        promise = _Promise(level)
+        for row in table.rows:
+            if at < len(row.cells):
+                _take(promise, row.cells[0].plain, row.cells[at].plain, row.line)
         yield promise
 
 

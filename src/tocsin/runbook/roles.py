@@ -10,7 +10,7 @@ import re
 ROLE_WORD = re.compile(
     r"engineer|\bleads?\b|leader|manager|director|officer|\bc[a-z]o\b|\bciso\b|\bdeputy\b|\bdeputies\b|\bvp\b|\bhead\b|on[- ]?call"
     r"|primary|secondary|backup|commander|\bteams?\b|support|\bsre\b|\bdbas?\b|legal|security"
-    r"|vendor|owner|coordinator|chief|admin|\bops\b|devops|executive|founder|responder|^@|\bl\d\b"
+    r"|vendor|\b(?:service|help) ?desk\b|owner|coordinator|chief|admin|\bops\b|devops|executive|founder|responder|^@|\bl\d\b"
     r"|\btier \d|architect|president|developer|duty|shift|leadership|counsel|infosec|stand-?in|substitute|^#",
     re.IGNORECASE,
 )
@@ -127,7 +127,7 @@ def targets_in(words: str) -> tuple[str, ...]:
         return targets_in(arrow["who"])
     found = arrow or TARGET.search(words)
     if found is not None:
-        who = found["who"]
+        who = re.sub(r"\s*\([^()]*\)\s*$", "", found["who"])
         # "Escalate P1 to the team lead": the level stands between.
         who = re.split(r"\bto\s+(?:the\s+)?", who)[-1] if re.search(r"\d.*\bto\s", who) else who
         return roles_in(who) if may_be_somebody(found[0], who) else ()

@@ -59,6 +59,7 @@ _MENDS = re.compile(r"resol|mitigat|remed|\bfix|recover|workaround|action|soluti
 _CLIMBS = re.compile(r"escalat", re.IGNORECASE)
 _SHELLS = ("bash", "sh", "shell", "console", "zsh")
 _NAMES = re.compile(r"\s*(?:[/,]|\band\b)\s*")
+_LEAD_WORDS_MAX = 4
 _TEMPLATE = re.compile(r"template|message|communicat|announce|notif", re.IGNORECASE)
 
 
@@ -261,6 +262,9 @@ class _Reader:
         elif isinstance(block, Listing):
             for item in block.items:
                 self._item(item, part or Part.STEPS)
+        elif isinstance(block, Paragraph) and part is None and _tells_symptom(block.text):
+            self._symptoms.append(Symptom(block.text.after_colon, self._notes.source(block.line)))
+            self._notes.mark(block.line, LineStatus.AUTOMATED, "symptom", end=block.end, again=True)
         elif isinstance(block, Paragraph):
             self._paragraph(block, part)
         elif isinstance(block, Table):
@@ -457,3 +461,9 @@ class _Reader:
         if tail and named and len(named.levels) == 1 and not named.is_all:
             return name[: tail.start()].strip() or name, named.levels[0]
         return name, None
+
+
+def _tells_symptom(text: Inline) -> bool:
+    """Say whether a sentence says what it is first: "Symptoms: the queue grows"."""
+    lead = text.before_colon
+    return 0 < len(lead.split()) <= _LEAD_WORDS_MAX and part_of(lead) is Part.SYMPTOMS

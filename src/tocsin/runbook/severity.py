@@ -336,7 +336,7 @@ def _items(listing: Listing, notes: Notes) -> list[Found]:
 
 def _led(text: Inline, blocks: tuple[Block, ...], notes: Notes) -> list[Found]:
     lead = text.before_colon
-    declared = declared_in(lead) if lead else declared_in(text.plain, whole=True)
+    declared = declared_in_cell(lead, "severity") if lead else declared_in(text.plain, whole=True)
     if declared is None:
         return []
     level = Found(declared, text.line)

@@ -147,6 +147,9 @@ def _merge_comments(pieces: Sequence[Piece]) -> Iterator[Piece]:
         yield held
 
 
+_PLAIN = bytes(byte if byte < 0x80 else ord("x") for byte in range(256))
+
+
 @cache
 def _parser() -> Parser:
     # Imported late: most starts of the program read a compiled runbook or none at all.
@@ -163,7 +166,9 @@ class _Text:
         self._rows = rows
         self._bytes = "\n".join(row.text for row in rows).encode("utf-8", "replace")
         lifted = "\n".join(_lift(row.text) for row in rows).encode("utf-8", "replace")
-        self.root = _parser().parse(lifted).root_node
+        # The grammar's scanner asks the C library about characters far outside of its tables, and
+        # the process dies of it. To a shell all of them are letters, byte for byte.
+        self.root = _parser().parse(lifted.translate(_PLAIN)).root_node
 
     def pieces(self) -> Iterator[Statement | Comment]:
         last_row = -1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 from tocsin.core.policy import Finding
 
@@ -10,6 +11,7 @@ _QUOTED = re.compile(r"\u201c([^\u201d]+)\u201d|`([^`]+)`")
 _TOKEN = re.compile(r"[^\s|]+")
 _TRAILING = ".,;:!?)]}'\""
 _LINE_MAX = 4096
+_WORDS_MAX = 12
 
 
 def span_of(finding: Finding, line: str) -> tuple[int, int]:
@@ -37,7 +39,21 @@ def span_of(finding: Finding, line: str) -> tuple[int, int]:
     if token is None:
         return start, min(start + 1, len(line))
     word = token[0].rstrip(_TRAILING) or token[0]
-    return start, start + len(word)
+    return start, _grown(line, start, start + len(word), finding.message.casefold())
+
+
+def _grown(line: str, start: int, end: int, said: str) -> int:
+    """Return where the words end that the message says as well, word by word from the first."""
+    if line[start:end].casefold() not in said:
+        return end
+    for token in islice(_TOKEN.finditer(line, end), _WORDS_MAX):
+        further = token.start() + len(token[0].rstrip(_TRAILING))
+        if further <= end or "|" in line[end : token.start()]:
+            break
+        if line[start:further].casefold() not in said:
+            break
+        end = further
+    return end
 
 
 def _of_whole_line(line: str, quoted: list[str]) -> tuple[int, int]:

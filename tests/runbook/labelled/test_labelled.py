@@ -8,7 +8,7 @@ from tests.runbook.documents import assert_ledger_is_complete
 from tests.runbook.labelled.cases import read_cases
 from tests.runbook.labelled.evaluate import KINDS, compiled_case, report, score
 
-LEAST = {"severity": (60, 15), "escalation": (90, 35), "communication": (70, 20)}
+LEAST = {"severity": (70, 20), "escalation": (140, 50), "communication": (70, 20)}
 """How many cases and near-misses each kind has at least."""
 
 

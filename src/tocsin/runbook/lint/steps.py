@@ -24,7 +24,7 @@ _TAKES_BACK = re.compile(
 # What is known to change something. Unknown programs and interpreters count as mutating as well, but
 # nobody knows that they do change anything.
 _CHANGES = re.compile(
-    r"(?:^|[\s/])(?:restart|reload|reboot|stop|start|kill|pkill|killall|shutdown|halt|scale|autoscale|apply|create"
+    r"(?:^|[\s/\"'])(?:restart|reload|reboot|stop|start|kill|pkill|killall|shutdown|halt|scale|autoscale|apply|create"
     r"|delete|patch|replace|edit|set|unset|annotate|label|taint|drain|cordon|evict|undo|rollback|promote|failover"
     r"|switchover|reset|flush\w*|purge|prune|truncate|remove|rm|rmi|mv|cp|chmod|chown|tee|install|uninstall|upgrade"
     r"|downgrade|migrate|push|deploy|publish|merge|revert|rotate|revoke|grant|enable|disable|mask|unmask|import"
