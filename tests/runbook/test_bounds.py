@@ -69,3 +69,10 @@ def test_words_that_are_not_latin_keep_their_letters() -> None:
     text = f"{_PLAY}```bash\necho 'Übermaß 🚒' --größe=ß\n```\n"
     commands = [c for s in compiled(text).policy.plays[0].steps for c in s.commands]
     assert commands[0].argv == ("echo", "Übermaß 🚒", "--größe=ß")
+
+
+def test_a_column_counts_characters_as_they_are_written() -> None:
+    result = compiled(f"{_PLAY}- Größe ß ß: look if needed\n")
+    finding = next(f for f in result.findings if f.code == "T112")
+    line = f"{_PLAY}- Größe ß ß: look if needed\n".split("\n")[finding.source.line - 1]
+    assert line[finding.column - 1 :] == "if needed"

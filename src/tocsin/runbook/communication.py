@@ -19,8 +19,18 @@ from tocsin.runbook.cadence import (
     rhythms_in,
 )
 from tocsin.runbook.channels import begins_with_channel, channel_of, channels_in, target_of
-from tocsin.runbook.document import Block, Fence, Listing, Paragraph, Section, Table, rows_of
+from tocsin.runbook.document import (
+    Block,
+    Fence,
+    Inline,
+    Listing,
+    Paragraph,
+    Section,
+    Table,
+    rows_of,
+)
 from tocsin.runbook.findings import did_you_mean
+from tocsin.runbook.grid import Grid
 from tocsin.runbook.levels import Named, Scheme, unknown_filter
 from tocsin.runbook.messages import TEXT_LANGUAGES, is_message
 from tocsin.runbook.notes import Notes
@@ -32,20 +42,12 @@ _RHYTHM_WANTED = re.compile(
     r"\b(?:updat\w*|post\w*)\b.*\b(?:during|while|throughout|regular\w*|frequent\w*|periodic\w*|ongoing|as it)",
     re.IGNORECASE,
 )
-_FILTER_COLUMN = re.compile(r"severity|priority|when|incident|level|condition", re.IGNORECASE)
-_CHANNEL_COLUMN = re.compile(
-    r"channel|medium|method|\bvia\b|tool|where|platform|how\b", re.IGNORECASE
-)
-_RHYTHM_COLUMN = re.compile(
-    r"update|frequen|cadence|interval|how often|rhythm|refresh", re.IGNORECASE
-)
-_AUDIENCE_COLUMN = re.compile(r"audience|who\b|stakeholder|recipient|notif|\bto\b", re.IGNORECASE)
 _APPROVAL = re.compile(
     r"(?:\b(?:requires?|needs?|with|after|pending|only (?:after|with)|subject to|upon)\b[^.;|]{0,40}"
     r"\b(?:approv\w*|sign[- ]?off|clearance|consent|permission)\b"
     r"|\b(?:approval|sign[- ]?off|clearance)\b[^.;|]{0,25}\b(?:required|needed|first|before)"
     r"|\b(?:approved|signed off|reviewed and approved|cleared) by\b|\bmust be (?:approved|cleared|signed off)\b"
-    r"|\bapproval\s*:|\((?:[^()]*\s)?approval\)|\bonce approved\b)",
+    r"|\b(?:has|have|is|are) approved\b|\bapproval\s*:|\((?:[^()]*\s)?approval\)|\bonce approved\b)",
     re.IGNORECASE,
 )
 _NO_APPROVAL = re.compile(
@@ -70,10 +72,11 @@ _MAKES_CHANNEL = re.compile(
     re.IGNORECASE,
 )
 _NEVER = re.compile(
-    r"^\W*(?:never|do not|don'?t|avoid)\b|\bnot (?:\w+ )?(?:via|by|through)\b",
+    r"^\W*(?:do not|don'?t|avoid)\b|\bnever\b|\bnot (?:\w+ )?(?:via|by|through)\b",
     re.IGNORECASE,
 )
 _MEDIA_LIST = re.compile(r"\s*(?:\+|,|;|&|/|\band\b|<br\s*/?>)\s*")
+_SENTENCE = re.compile(r"(?<=[.!?;])\s+(?=[A-Z#])")
 _IN_BRACKETS = re.compile(r"\([^()]*\)")
 _BLANK = re.compile(
     r"^\W*(?:n/?a|none|no(?:ne)?\b.*|not required|not needed)?\W*(?:\(.*\))?\W*$", re.I
@@ -152,18 +155,26 @@ class _Reader:
         elif isinstance(block, Fence) and (block.language in TEXT_LANGUAGES or is_message(block)):
             self._notes.mark_block(block, LineStatus.TEMPLATE, "message template")
         elif isinstance(block, Paragraph) and not block.text.is_label:
-            text = block.text
-            if (
-                text.lead
-                or given.label
-                or _TELLS_FIRST.match(text.plain)
-                or EVERY.search(text.plain)
-            ):
-                found.extend(self._rules(text.plain, block.line, text.lead, given))
+            found.extend(self._paragraph(block.text, given))
+        return found
+
+    def _paragraph(self, text: Inline, given: _Given) -> list[Communication]:
+        words = text.plain
+        is_rule = text.lead or given.label or _TELLS_FIRST.match(words) or EVERY.search(words)
+        found = self._rules(words, text.line, text.lead, given) if is_rule else []
+        return found or self._sentences(words, text.line, given)
+
+    def _sentences(self, words: str, line: int, given: _Given) -> list[Communication]:
+        """Read prose: each sentence that opens with a channel, or tells somebody by one."""
+        found: list[Communication] = []
+        for sentence in _SENTENCE.split(words):
+            tells = _TELLS.search(sentence) is not None and channel_of(sentence) is not None
+            if tells or begins_with_channel(sentence):
+                found.extend(self._rules(sentence, line, "", given))
         return found
 
     def _table(self, table: Table, given: _Given) -> list[Communication]:
-        grid = _Grid([cell.plain for cell in table.header])
+        grid = Grid([cell.plain for cell in table.header])
         found: list[Communication] = []
         by_column = self._levels_by_column(grid.header)
         for row in table.rows:
@@ -188,7 +199,7 @@ class _Reader:
 
     def _matrix_row(
         self,
-        grid: _Grid,
+        grid: Grid,
         by_column: dict[int, str],
         cells: list[str],
         line: int,
@@ -211,7 +222,7 @@ class _Reader:
             self._other_row(grid, cells, line)
         return found
 
-    def _row(self, grid: _Grid, cells: list[str], line: int, given: _Given) -> list[Communication]:
+    def _row(self, grid: Grid, cells: list[str], line: int, given: _Given) -> list[Communication]:
         rhythm = grid.text(cells, grid.rhythm)
         if grid.by_level and (grid.channels or grid.rhythm):
             return self._level_row(grid, cells, line, given)
@@ -223,7 +234,7 @@ class _Reader:
         return self._rules(words, line, lead, given, cadence_s=cadence_s, is_table=True)
 
     def _level_row(
-        self, grid: _Grid, cells: list[str], line: int, given: _Given
+        self, grid: Grid, cells: list[str], line: int, given: _Given
     ) -> list[Communication]:
         """Read a row about one level: which channels hear of it, who, and how often."""
         named = self._scheme.named_in(grid.text(cells, grid.filters))
@@ -363,7 +374,7 @@ class _Reader:
             if words:
                 self._tasks.append(ChecklistItem(words, notes.source(line)))
 
-    def _other_row(self, grid: _Grid, cells: list[str], line: int) -> None:
+    def _other_row(self, grid: Grid, cells: list[str], line: int) -> None:
         words = " | ".join(c for c in cells if c)
         told = grid.text(cells, grid.channels) or grid.text(cells, grid.rhythm)
         if grid.by_level and _BLANK.match(told):
@@ -382,28 +393,6 @@ class _Reader:
             f"\u201c{short}\u201d names no channel that is known.",
             "Begin with the channel: \u201cSlack: #incidents\u201d, \u201cE-mail: notify the team for P0\u201d.",
         )
-
-
-class _Grid:
-    """What the columns of a table are about, by the words of its header."""
-
-    def __init__(self, header: Sequence[str]) -> None:
-        self.header = header
-        self.filters = [i for i, h in enumerate(header) if _FILTER_COLUMN.search(h)]
-        self.rhythm = [i for i, h in enumerate(header) if _RHYTHM_COLUMN.search(h)]
-        self.audience = [
-            i for i, h in enumerate(header) if _AUDIENCE_COLUMN.search(h) and i not in self.filters
-        ]
-        self.channels = [
-            i for i, h in enumerate(header) if _CHANNEL_COLUMN.search(h) and i not in self.filters
-        ]
-        # "| Severity | Channel | ... |": the rows are about levels, not about channels.
-        self.by_level = bool(self.filters) and self.filters[0] == 0
-
-    @staticmethod
-    def text(cells: Sequence[str], columns: Sequence[int]) -> str:
-        """Return what stands in these columns."""
-        return " ".join(cells[i] for i in columns if i < len(cells) and cells[i])
 
 
 def _addressed(words: str, audience: str) -> str:

@@ -36,7 +36,9 @@ class Notes:
     def column(self, line: int, words: str) -> int:
         """Return where ``words`` begin on that line, or where the line's own text begins."""
         text = self._text(line)
-        at = text.casefold().find(words.casefold()) if words else -1
+        # Folded texts have other lengths: "\u00df" is "ss".
+        found = re.search(re.escape(words), text, re.IGNORECASE) if words else None
+        at = found.start() if found else -1
         if at < 0:
             at = len(text) - len(text.lstrip()) if text.strip() else 0
         return at + 1

@@ -77,12 +77,13 @@ def _check_reached(policy: Policy, known: Known, alerts: tuple[KnownAlert, ...],
         if play.name in linked or any(alert_key(name) in by_key for name in names):
             continue
         near = next((hint for name in names if (hint := did_you_mean(name, by_key.values()))), "")
+        told = " Only its words may suggest it." if play.symptoms else ""
         pen.find(
             _UNREACHED,
             play.source,
             play.name,
-            f"No alert leads to \u201c{play.name}\u201d: of {_counted(len(by_key))} none has its name or a"
-            " runbook_url to it.",
+            f"No alert leads to \u201c{play.name}\u201d: of {_counted(len(by_key))} none has its name or"
+            f" a runbook_url to it.{told}",
             f"Name the alert in the title or under `alerts:` in the front matter. {near}".strip(),
         )
 

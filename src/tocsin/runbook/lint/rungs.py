@@ -17,10 +17,11 @@ def check_rungs(policy: Policy, pen: Pen) -> None:
 
     A timer that repeats an earlier one on the same clock is left out: the ladder says that.
     """
+    first = _paging_first(policy)
     for rule in policy.escalations:
         if not rule.after_s or rule.condition is not None or rule.reaches_nobody_new:
             continue
-        sooner = [_sooner(rule, level, policy.escalations) for level in rule.severity]
+        sooner = [_sooner(rule, first.get(level, ())) for level in rule.severity]
         if not sooner or not all(sooner):
             continue
         lines = sorted({other.source.line for found in sooner for other in found})
@@ -38,31 +39,41 @@ def check_rungs(policy: Policy, pen: Pen) -> None:
         )
 
 
-def _sooner(
-    rule: EscalationRule, level: str, rules: Iterable[EscalationRule]
-) -> list[EscalationRule]:
+def _paging_first(policy: Policy) -> dict[str, list[EscalationRule]]:
+    """Return, by level, the rules that may have paged before a clock of another runs out."""
+    found: dict[str, list[EscalationRule]] = {}
+    seen: set[tuple[str, Clock, int, tuple[str, ...]]] = set()
+    for rule in policy.escalations:
+        may = rule.clock in (Clock.IMMEDIATE, Clock.UNRESOLVED)
+        if not may or rule.urgency is not Urgency.PAGE or rule.condition is not None:
+            continue
+        for level in rule.severity:
+            key = (level, rule.clock, rule.after_s, rule.to)
+            if key not in seen:
+                seen.add(key)
+                found.setdefault(level, []).append(rule)
+    return found
+
+
+def _sooner(rule: EscalationRule, rules: Iterable[EscalationRule]) -> list[EscalationRule]:
     """Return rules that together page everybody of a rule before it does; none if they do not."""
     missing = {role_key(role) for role in rule.to}
     found: list[EscalationRule] = []
     for other in rules:
-        if other is rule or level not in other.severity or not _comes_first(other, rule):
+        if other is rule or not _comes_first(other, rule):
             continue
         here = missing & {role_key(role) for role in other.to}
         if here:
             missing -= here
             found.append(other)
-    return [] if missing else found
+        if not missing:
+            return found
+    return []
 
 
 def _comes_first(other: EscalationRule, rule: EscalationRule) -> bool:
     """Say whether a rule has always paged by the time that another does."""
-    if other.urgency is not Urgency.PAGE or other.condition is not None:
-        return False
     if other.clock is Clock.IMMEDIATE:
         return True
     # Whatever is unacknowledged is unresolved, too; not the other way round.
-    return (
-        other.clock is Clock.UNRESOLVED
-        and rule.clock is Clock.UNACKNOWLEDGED
-        and other.after_s <= rule.after_s
-    )
+    return rule.clock is Clock.UNACKNOWLEDGED and other.after_s <= rule.after_s

@@ -8,6 +8,8 @@ from tocsin.core.policy import Command, CommandClass, Level, Play, Policy, Step,
 from tocsin.runbook.lint.pen import Pen, lines_said
 
 _CODE = "T171"
+# A line without end is looked at as far as anybody would read it.
+_TEXT_MAX = 2000
 _PROVES = re.compile(
     r"\b(?:verif\w+|confirm\w*|validat\w+|monitor(?:ing)?|observ\w+|re-?check\w*|re-?test\w*|smoke[- ]test\w*"
     r"|health[- ]?checks?|watch(?:ing)?|make sure|ensure|wait (?:for|until)"
@@ -61,10 +63,10 @@ def _check_play(play: Play, pen: Pen) -> None:
     for step in reversed(play.steps):
         if _proves(step):
             break
-        if step.undo or _TAKES_BACK.search(step.text):
+        if step.undo or _TAKES_BACK.search(step.text[:_TEXT_MAX]):
             continue
         for command in _changing(step):
-            if _DESTROYS.search(command.text) and not _GROWS_BACK.search(command.text):
+            if _destroys(command):
                 _report(command, " takes something away for good", pen, level=Level.WARNING)
             else:
                 plain.append(command)
@@ -73,6 +75,11 @@ def _check_play(play: Play, pen: Pen) -> None:
         others = sorted({c.source.line for c in plain} - {last.source.line})
         like = f", like {lines_said(others)}," if others else ""
         _report(last, f"{like} changes something", pen)
+
+
+def _destroys(command: Command) -> bool:
+    text = command.text[:_TEXT_MAX]
+    return _DESTROYS.search(text) is not None and _GROWS_BACK.search(text) is None
 
 
 def _report(command: Command, what: str, pen: Pen, *, level: Level | None = None) -> None:
@@ -96,7 +103,7 @@ def _changing(step: Step) -> list[Command]:
         if command.kind is CommandClass.MUTATING
         and command.argv is not None
         and command.program not in _INTERPRETERS
-        and _CHANGES.search(command.text)
+        and _CHANGES.search(command.text[:_TEXT_MAX])
     ]
 
 
@@ -106,4 +113,4 @@ def _proves(step: Step) -> bool:
     last = step.commands[-1].kind if step.commands else None
     if last is CommandClass.READ_ONLY or last is CommandClass.LONG_RUNNING:
         return True
-    return _PROVES.search(step.text) is not None
+    return _PROVES.search(step.text[:_TEXT_MAX]) is not None

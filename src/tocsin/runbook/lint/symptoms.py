@@ -29,7 +29,7 @@ _SEEN = re.compile(
     r"|user|customer|client|report|complain|ticket|support|feedback|call|tweet|social|monitor|probe|check|heartbeat"
     r"|watchdog|test|sentry|prometheus|grafana|datadog|pagerduty|cannot|can'?t|unable|never|no longer|not |broken|wrong|bad"
     r"|incorrect|stops?|stopped|terminat|evict|schedul|sync|scal|quota|limit|budget|threshold|data|event|record|payment|order"
-    r"|transaction|audit|violation|conflict|fire|firing|trigger|detect|status|health|chang|switch|fail ?over|attempt|pattern|automat|occurren|bot\b|critical|warning|severe)",
+    r"|transaction|audit|violation|conflict|fire|firing|trigger|detect|status|health|chang|switch|fail ?over|attempt|pattern|automat|occurren|bot\b|security|disclos|researcher|vendor|partner|press\b|notice|inform|announce|critical|warning|severe)",
     re.IGNORECASE,
 )
 
