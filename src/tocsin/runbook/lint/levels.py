@@ -77,7 +77,7 @@ def _check_pace(policy: Policy, pen: Pen) -> None:
                 _SLOWER,
                 slow.source,
                 worse,
-                f"{worse} reaches the {who} after {say(slow.after_s)}, and {milder}, which is"
+                f"{worse} reaches \u201c{who}\u201d after {say(slow.after_s)}, and {milder}, which is"
                 f" milder, after {say(quick.after_s)} (line {quick.source.line}).",
                 "Exchange the two times, if they were mixed up.",
             )
