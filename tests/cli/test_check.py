@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import json
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 import typer
+import yaml
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -22,7 +24,8 @@ from tocsin.runbook import compile_runbook
 from tocsin.runbook import lint as checks
 from tocsin.runbook.findings import CATALOGUE
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "neurocred" / "incident-response.md"
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "examples" / "neurocred" / "incident-response.md"
 BROKEN = "# R\n\n## Severity\n\n### P0 - Worst\n- x\n\n### P0 - Best\n- y\n\n### P1\n- z\n"
 STEPS = "# Disk full\n\n## Meaning\n\nx\n\n## Mitigation\n\n"
 
@@ -327,3 +330,25 @@ def test_what_cannot_be_read_is_one_line_and_exit_code_two(tmp_path):
     result = run(tmp_path / "no.md")
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith(f"tocsin: {tmp_path / 'no.md'}: ")
+
+
+# -- What is delivered with it ---------------------------------------------------------------------
+
+
+def test_the_hook_of_pre_commit_is_this_command():
+    [hook] = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
+    assert (hook["id"], hook["entry"], hook["language"]) == (
+        "tocsin-check",
+        "tocsin check",
+        "python",
+    )
+    assert hook["pass_filenames"] is False
+    for name in ("runbook.md", "docs/runbook.md", "tocsin.toml", "a/tocsin.toml"):
+        assert re.search(hook["files"], name)
+    assert not re.search(hook["files"], "other.toml")
+
+
+def test_the_pages_are_in_the_package():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    included = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    assert included["docs/findings"] == "tocsin/cli/findings"

@@ -35,6 +35,8 @@ def meant(line, column, message, end=0):
         # A quotation that was cut, or that goes on in the next line.
         ("# Open Sentry", 3, "\u201cOpen Sentry. Look at it\u201d is a step.", "Open Sentry"),
         ("", 1, "Something else.", ""),
+        # Folded, it is longer.
+        ("- \u00df", 3, "\u201c\u00df\u201d is a letter.", "\u00df"),
     ],
 )  # fmt: skip
 def test_the_words_that_are_meant(line, column, message, words):

@@ -21,8 +21,7 @@ from tocsin.cli.telling import Teller, console
 from tocsin.core.policy import Finding, Level
 from tocsin.core.surroundings import Directory, Tuning
 from tocsin.reports.ledger import ledger_page
-from tocsin.runbook import Compiled, compile_runbook, finding_to_json, to_json
-from tocsin.runbook.document import read_document
+from tocsin.runbook import Compiled, Compiler, finding_to_json, to_json
 from tocsin.runbook.findings import CATALOGUE, did_you_mean
 from tocsin.runbook.links import dead_files
 from tocsin.runbook.lint import Known, KnownAlert, check
@@ -31,7 +30,7 @@ SettingsOf = Callable[[Path], tuple[Directory, Tuning] | None]
 RulesOf = Callable[[Path], tuple[Path, ...]]
 
 _EXIT_FINDINGS = 1
-# Only a document with such a link is read for its links once more.
+# Only documents with such a link are looked through.
 _LINK_TO_FILE = re.compile(
     r"\]\((?![a-z][a-z0-9+.-]*:|#)|^\s*\[[^\]]+\]:|<(?:a|img)\s", re.I | re.M
 )
@@ -91,11 +90,12 @@ def register(
             return
         if runbook is None:
             fail("check wants a runbook: a Markdown file, or a folder of them.")
-        compiled = compile_runbook(read_or_exit(runbook))
+        compiler = Compiler()
+        compiled = compiler.compile(read_or_exit(runbook))
         settings = settings_of(runbook) if settings_of is not None else None
         paths = [*(alerts or ()), *(rules_of(runbook) if rules_of is not None else ())]
         known = _known(settings, _alerts(paths))
-        findings = check(compiled, known, more=_dead_links(compiled))
+        findings = check(compiled, known, more=_dead_links(compiler, compiled))
         if html is not None:
             _write(html, ledger_page(compiled, findings))
         _print(compiled, findings, form, with_ledger=ledger, whole=whole)
@@ -141,10 +141,10 @@ def _alerts(paths: Sequence[Path]) -> tuple[KnownAlert, ...] | None:
     return read.alerts
 
 
-def _dead_links(compiled: Compiled) -> list[Finding]:
+def _dead_links(compiler: Compiler, compiled: Compiled) -> list[Finding]:
     """Return a finding for each link to a file that is not on the disk beside the documents."""
     linking = {
-        file: read_document(file, text)
+        file: compiler.parsed(file, text)
         for file, text in compiled.documents.items()
         if _LINK_TO_FILE.search(text)
     }

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from tocsin.core.policy import Finding, LedgerEntry, Level, Policy, Severity
-from tocsin.runbook.document import Section, Table, read_document
+from tocsin.runbook.document import Document, Section, Table, read_document
 from tocsin.runbook.escalation_tables import speaks_of_escalation
 from tocsin.runbook.headings import Meaning, meaning_of
 from tocsin.runbook.levels import Scheme, mentioned_levels, scheme_of
@@ -50,6 +50,11 @@ class Compiler:
 
     def __init__(self) -> None:
         self._kept: dict[str, tuple[str, Reading]] = {}
+
+    def parsed(self, file: str, text: str) -> Document:
+        """Return a document as it was read last, or read it now if it was not, or has changed."""
+        kept = self._kept.get(file)
+        return kept[1].parsed if kept is not None and kept[0] == text else read_document(file, text)
 
     def compile(self, documents: Mapping[str, str]) -> Compiled:
         """Compile Markdown texts, given by their paths."""

@@ -53,6 +53,8 @@ CATALOGUE: dict[str, tuple[Level, str]] = {
     "T144": (Level.WARNING, "The address of a channel or audience leads nowhere."),
     "T145": (Level.WARNING, "An audience of an e-mail rule has no e-mail address."),
     "T146": (Level.WARNING, "The settings name a severity level that is not declared."),
+    "T147": (Level.WARNING, "A criterion stands under two severity levels."),
+    "T148": (Level.WARNING, "A worse severity level waits longer than a milder one."),
     "T150": (Level.ERROR, "A document cannot be read as a runbook."),
     "T151": (Level.WARNING, "A code block is never closed."),
     "T152": (Level.WARNING, "A table is written in HTML, which is not read."),

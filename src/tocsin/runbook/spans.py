@@ -29,10 +29,11 @@ def span_of(finding: Finding, line: str) -> tuple[int, int]:
     ]
     here = [words for words in quoted if words and text.startswith(words)]
     if here:
-        return start, start + len(max(here, key=len))
+        # Folded, a letter may be longer than it is.
+        return start, min(start + len(max(here, key=len)), len(line))
     rest = text.rstrip()
     if len(rest) > 1 and any(words.startswith(rest) for words in quoted):
-        return start, start + len(rest)
+        return start, min(start + len(rest), len(line))
     if not line[:start].strip():
         return _of_whole_line(line, quoted)
     token = _TOKEN.match(line, start)

@@ -11,6 +11,7 @@ from tocsin.runbook.compiler import Compiled
 from tocsin.runbook.directory import check_directory
 from tocsin.runbook.lint.alerts import check_alerts
 from tocsin.runbook.lint.known import Known
+from tocsin.runbook.lint.levels import check_levels
 from tocsin.runbook.lint.pen import Pen, Texts
 from tocsin.runbook.lint.placeholders import check_placeholders
 from tocsin.runbook.lint.rungs import check_rungs
@@ -32,6 +33,7 @@ def check(
     texts = Texts(compiled.documents)
     pen = Pen(texts)
     policy = compiled.policy
+    check_levels(policy, pen)
     check_rungs(policy, pen)
     check_steps(policy, pen)
     unfilled = check_placeholders(policy, known, pen)

@@ -62,8 +62,11 @@ class Pen:
         ``level`` is for the case that is worse than the code usually is.
         """
         line = self.texts.line(source)
-        at = line.casefold().find(words.casefold()) if words else -1
-        end = at + len(words)
+        at = line.find(words) if words else -1
+        # Folded, a letter may be longer than it is; then places in the folded line mean nothing.
+        if at < 0 and words and len(line.casefold()) == len(line):
+            at = line.casefold().find(words.casefold())
+        end = min(at + len(words), len(line))
         if at < 0:
             at, end = len(line) - len(line.lstrip()), len(line.rstrip())
         self.findings.append(

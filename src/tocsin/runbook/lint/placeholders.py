@@ -48,9 +48,9 @@ def check_placeholders(policy: Policy, known: Known, pen: Pen) -> set[tuple[str,
         file = command.source.file
         if file not in set_in:
             set_in[file] = _variables_set(pen.texts.whole(file))
-        for hole in holes_in(command.text):
+        for hole, name in _holes(command):
             bare = _bare(hole)
-            if is_filled(hole, labels) or bare in set_in[file] or f"%{hole}" in command.text:
+            if is_filled(hole, labels) or is_filled(name, labels) or bare in set_in[file]:
                 continue
             places.setdefault((file, bare), []).append(_place(command, hole, pen))
             written.setdefault((file, bare), hole)
@@ -92,6 +92,15 @@ def is_filled(hole: str, labels: set[str]) -> bool:
         return True
     joined = {"_".join(kept), "".join(kept)}
     return bool(joined & labels) or kept[-1] in labels
+
+
+def _holes(command: Command) -> Iterable[tuple[str, str]]:
+    """Yield the placeholders of a command as written, each with its name."""
+    if command.placeholders:
+        return ((hole.text, hole.name) for hole in command.placeholders)
+    # What curl writes out ("%{time_total}") is asked for, not filled in.
+    found = holes_in(command.text)
+    return ((hole, hole) for hole in found if f"%{hole}" not in command.text)
 
 
 def _bare(hole: str) -> str:
