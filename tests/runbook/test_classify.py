@@ -106,7 +106,8 @@ TABLE = [
     ("curl file:/etc/passwd", MUTATE),
     ("curl gopher://x", MUTATE),
     ("curl -H @/etc/passwd https://example.org", MUTATE),
-    ("curl -L https://example.org", MUTATE),
+    ("curl -L https://example.org", READ),
+    ("curl --location-trusted https://example.org", MUTATE),
     ("curl https://example.org -- -o x", MUTATE),
     ("wget -qO- https://example.org", READ),
     ("wget https://example.org", MUTATE),
@@ -222,6 +223,8 @@ def test_a_command_that_chooses_its_own_cluster_is_never_run():
         ("tail -100f x", "tail -100 x"),
         ("watch kubectl get pods", "kubectl get pods"),
         ("ping web", "ping -c 4 web"),
+        ("curl -sSL https://example.org", "curl -sS https://example.org"),
+        ("curl --location https://example.org", "curl https://example.org"),
     ],
 )
 def test_what_never_ends_or_wants_a_terminal_is_bounded(command, bounded):

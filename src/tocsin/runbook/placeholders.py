@@ -13,7 +13,7 @@ from tocsin.runbook.wordlists import words as words_of
 # A hole in what the output is piped into stands in no word of the argv.
 AT_FILTER = -1
 
-_UPPER = re.compile(r"(?<![\w$<>{}\[\]%=-])[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*(?![\w=<>}\]])")
+_UPPER = re.compile(r"(?<![\w$<>{}\[\]%=-])[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*(?![\w=<>}\]]|-$)")
 # Of words all in capitals those that end, or begin, like this are to be filled in; others are
 # states, methods, levels.
 _NOUNS = words_of("""ID NAME HOST HOSTNAME IP URL ADDRESS PORT NS NAMESPACE POD NODE USER USERNAME DB DATABASE KEY TOKEN

@@ -10,7 +10,7 @@ from tocsin.runbook.wordlists import words as words_of
 _SMALL = words_of("""the a an that this these those if is are was were be been to of for with and or when then than
     whether must should can will may has have had not in on at by from it its your our their there please any""")
 # Behind the name of a program these make it the first word of a sentence.
-_AFTER_A_NAME = words_of("""the a an that this these if sure your our is are was were to of whether must should can will
+_AFTER_A_NAME = words_of("""the an that this these if sure your our is are was were to of whether must should can will
     may has have not on at by from it""")
 _STATES = words_of("""running pending crashloopbackoff completed error imagepullbackoff errimagepull ready notready
     terminating active failed unknown oomkilled evicted bound""")
@@ -34,8 +34,7 @@ def is_no_command(words: Sequence[str], *, known: bool) -> bool:
 def _is_sentence_of_program(words: Sequence[str]) -> bool:
     if words[0] in ("echo", "printf") or len(words) < 3 or _has_flag(words):
         return False
-    # "cp a b" is a command; "make a copy of it" is none.
-    return words[1].casefold() in _AFTER_A_NAME and (words[1] != "a" or len(words) > 3)
+    return words[1].casefold() in _AFTER_A_NAME
 
 
 def _is_sentence(words: Sequence[str]) -> bool:

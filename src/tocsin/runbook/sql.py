@@ -32,7 +32,7 @@ _MYSQL_SHOW = re.compile(
     r"|engines|plugins|warnings|errors|events|triggers|master\s+status|slave\s+status|replica\s+status"
     r"|slave\s+hosts|replicas|binary\s+logs?(?:\s+status)?|all\s+(?:slaves|replicas)\s+status"
     r"|engine\s+\w+\s+status|create\s+table\s+[\w.`]+)"
-    r"(?:\s+(?:from|in|like|where)\b[^;\\]*)?\s*(?:;|\\G)?\s*$",
+    r"(?:\s+(?:from|in|like|where)\b[^;\\()]*)?\s*(?:;|\\G)?\s*$",
     re.IGNORECASE,
 )
 

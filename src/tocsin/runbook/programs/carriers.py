@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from tocsin.core.policy import CommandClass
 from tocsin.runbook.flags import parse_flags
 from tocsin.runbook.programs.verdicts import (
@@ -9,6 +11,7 @@ from tocsin.runbook.programs.verdicts import (
     Inner,
     Judge,
     Trait,
+    Traits,
     Verdict,
     inside,
     mutates,
@@ -62,14 +65,20 @@ def judge_watch(argv: Argv, inner: Inner) -> Verdict:
     if not parsed.positionals:
         return never_ends(None, "watch runs until somebody ends it", ends)
     if len(parsed.positionals) == 1 and " " in parsed.words[0]:
-        return needs_shell("watch hands its words to a shell", ends)
-    found = inside(
-        argv, parsed.positionals[0][0], inner(argv[parsed.positionals[0][0] :]), outside=()
-    )
+        # Words without a sign of the shell are the same to it as to us.
+        if re.search(r"[^\w./:=,@ -]", parsed.words[0]):
+            return needs_shell("watch hands its words to a shell", ends)
+        found = inner(tuple(parsed.words[0].split()))
+        return _once(Verdict(found.kind, found.why, found.argv), ends)
+    at = parsed.positionals[0][0]
+    return _once(inside(argv, at, inner(argv[at:]), outside=()), ends)
+
+
+def _once(found: Verdict, ends: Traits) -> Verdict:
+    traits = (*ends, *found.traits)
     if found.kind is not CommandClass.READ_ONLY:
-        return Verdict(found.kind, found.why, found.argv, (*ends, *found.traits))
-    why = f"{found.why}; watch never ends, so it would run once"
-    return never_ends(found.argv, why, (*ends, *found.traits))
+        return Verdict(found.kind, found.why, found.argv, traits)
+    return never_ends(found.argv, f"{found.why}; watch never ends, so it would run once", traits)
 
 
 def judge_env(argv: Argv, _inner: Inner) -> Verdict:

@@ -72,7 +72,7 @@ _AWS_GETS = {
 # Descriptions in which environments and start-up scripts stand.
 _AWS_SECRET = re.compile(
     r"secret|password|credential|token|access-key|api-key|user-data|instance-attribute|task-definition$"
-    r"|launch-template-versions|launch-configurations|configuration-settings|ssm-?parameter|key-pairs-private",
+    r"|job-definitions|launch-template-versions|launch-configurations|configuration-settings|ssm-?parameter|key-pairs-private",
     re.IGNORECASE,
 )
 _AWS_VALUES = {
@@ -82,6 +82,9 @@ _AWS_VALUES = {
     ("configure", "list"),
     ("configure", "get"),
     ("ssm", "describe-parameters"),
+    ("apprunner", "describe-service"),
+    ("amplify", "list-apps"),
+    ("sagemaker", "describe-model"),
 }
 
 
@@ -94,6 +97,8 @@ def judge_aws(argv: Argv, _inner: Inner) -> Verdict:
     said = f"aws {service} {verb}"
     if (service, verb) == ("logs", "tail"):
         return _aws_tail(argv, parsed)
+    if verb == "wait":
+        return reads(argv, f"{said} only asks until it is so")
     if service == "s3api" and verb.startswith(("get-object", "select-object")):
         return mutates(argv, f"{said} writes a file")
     if (service, verb) in _AWS_GETS:
@@ -166,6 +171,9 @@ _AZ_VALUED = words_of("""-g --resource-group -n --name -o --output --query --sub
 _AZ_SWITCHES = words_of("-d --show-details --all --only-show-errors")
 
 
+# Their descriptions hold environments.
+_WITH_ENVIRONMENT = {"gcloud": words_of("run functions"), "az": words_of("containerapp container")}
+_WHOLE = words_of("describe show")
 _SECRET_FLAGS = words_of("--secret --vault-name --version --iam-account --keyring")
 
 
@@ -196,7 +204,9 @@ def _grouped(
     if strange := parsed.beyond(known | _SECRET_FLAGS):
         return unknown_flag(argv, strange)
     said = f"{program} {' '.join(path)}"
-    if any(map(_SECRET_WORD.search, path)):
+    if any(map(_SECRET_WORD.search, path)) or (
+        path[0] in _WITH_ENVIRONMENT[program] and path[-1] in _WHOLE
+    ):
         return shows_secrets(argv, f"{said} may show secrets")
     if path[-1] == "tail":
         return never_ends(None, f"{said} runs until somebody ends it")

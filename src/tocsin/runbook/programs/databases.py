@@ -92,8 +92,11 @@ def _statements(argv: Argv, commands: list[str], dialect: Dialect) -> Verdict:
     for sql in commands:
         if secret := names_secrets(sql):
             return shows_secrets(argv, f"{program}: {secret} may show secrets", marks)
-    many = "one SELECT that changes" if len(commands) == 1 else "SELECTs that change"
-    return reads(argv, f"{program} runs {many} nothing", marks)
+    if len(commands) == 1:
+        return reads(
+            argv, f"{program} runs {why}" if "SELECT" in why else f"{program}: {why}", marks
+        )
+    return reads(argv, f"{program} runs statements that change nothing", marks)
 
 
 def judge_mysqladmin(argv: Argv, _inner: Inner) -> Verdict:
@@ -127,6 +130,15 @@ _REDIS_SUB_READS = {
     "pubsub": {"channels", "numsub", "numpat"},
     "xinfo": {"stream", "groups", "consumers"},
     "acl": {"whoami", "cat"},
+    "sentinel": {
+        "get-master-addr-by-name",
+        "master",
+        "masters",
+        "replicas",
+        "slaves",
+        "sentinels",
+        "ckquorum",
+    },
 }
 _REDIS_SECRET = re.compile(r"[*?\[]|pass|auth|user|key-file", re.IGNORECASE)
 _REDIS_VALUES = words_of("""get mget hget hmget hgetall hkeys hvals lrange lindex smembers srandmember zrange zrevrange

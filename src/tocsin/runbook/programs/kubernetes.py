@@ -87,7 +87,7 @@ _NAMESPACED = words_of(
 _CLUSTER_WIDE = words_of("""node nodes no namespace namespaces ns pv persistentvolume persistentvolumes clusterrole
     clusterroles clusterrolebinding clusterrolebindings storageclass storageclasses sc crd crds
     customresourcedefinitions componentstatuses cs""")
-_SECRET_KIND = re.compile(r"^secrets?(?:$|[.])|token|credential|password", re.IGNORECASE)
+_SECRET_KIND = re.compile(r"^\W*secrets?(?:$|\W)|token|credential|password", re.IGNORECASE)
 _SESSIONS = dict.fromkeys(("port-forward", "proxy", "attach"), "runs until somebody ends it")
 # What a server can try without doing it. Only these flags keep a trial one.
 _TRIALS = words_of("""apply create delete scale label annotate cordon uncordon drain taint patch set autoscale expose
@@ -113,6 +113,8 @@ def judge(argv: Argv, inner: Inner) -> Verdict:
     if parsed.named(*_OWN_CLUSTER):
         return _own_cluster(parsed)
     traits = _traits(parsed, verb)
+    if any(re.match(r"^-[^\d]", argv[flag.at_value or 0]) for flag in parsed.flags):
+        return mutates(argv, "a flag stands where another one's value is expected", traits)
     if verb == "exec":
         return judge_exec(argv, traits, inner)
     if verb in _OPENSHIFT and argv[0] != "oc":
@@ -163,6 +165,9 @@ def _trial(argv: Argv, parsed: Parsed, verb: str, traits: Traits) -> Verdict | N
     """Judge a change that is only tried; None if a word of it says, or may say, otherwise."""
     values = [flag.value for flag in parsed.named("--dry-run")]
     if not values or any(value not in ("client", "server") for value in values):
+        return None
+    # "apply edit-last-applied" starts an editor.
+    if verb == "apply" and len(parsed.words) > 1:
         return None
     if parsed.beyond(_TRIAL_FLAGS | _ANY_VERB) or any(map(has_hole, parsed.words[:2])):
         return None

@@ -50,6 +50,9 @@ def judge_exec(argv: Argv, traits: Traits, inner: Inner) -> Verdict:
         head = parse_flags(argv[:at], _VALUED, short_equals=True)
     if strange := head.beyond(_KNOWN):
         return unknown_flag(argv, strange, traits)
+    if outer.rest is not None and len(head.positionals) > 2:
+        # Some versions take such a word for the beginning of the command.
+        return unknown_flag(argv, head.words[2], traits)
     terminal = head.named("-i", "-t", "--stdin", "--tty")
     marks = (*traits, *((Trait.TERMINAL, flag.at) for flag in terminal[:1]))
     if at >= len(argv):

@@ -49,7 +49,7 @@ _JOURNAL_VALUED = words_of("""-u --unit --user-unit -n --lines -S --since -U --u
 # -b takes an optional value, which would be read as a positional: a harmless filter.
 _JOURNAL_KNOWN = _JOURNAL_VALUED | words_of("""--no-pager -f --follow -e --pager-end -x --catalog -k --dmesg -r --reverse
     -q --quiet -a --all -b --boot --disk-usage --list-boots --utc --no-hostname --no-full --system --user -N --fields
-    --no-tail --truncate-newline""")
+    --no-tail --truncate-newline -0 -1 -2 -3 -4 -5 -6 -7 -8 -9""")
 
 
 def judge_journalctl(argv: Argv, _inner: Inner) -> Verdict:

@@ -150,7 +150,8 @@ def judge_grep(argv: Argv, _inner: Inner) -> Verdict:
     is_config = files and not all(_LOG.search(word) for _, word in files)
     only_names = parsed.named("-l", "-c", "-q", "--count", "--files-with-matches")
     if is_config and not only_names and any(is_secret_name(text) for _, text in patterns):
-        return shows_secrets(argv, "it looks for secrets in files", ((Trait.SECRET, files[0][0]),))
+        secret = ((Trait.SECRET, files[0][0]),)
+        found = shows_secrets(argv, "it looks for secrets in files", secret)
     return _scripted(found, argv, (at for at, _ in patterns))
 
 

@@ -18,6 +18,7 @@ from tocsin.runbook.programs.verdicts import (
     reads,
     shows_secrets,
     unknown_flag,
+    without,
 )
 from tocsin.runbook.wordlists import words as words_of
 
@@ -25,11 +26,12 @@ _CURL_VALUED = words_of("""-X --request -H --header -d --data --data-raw --data-
     -T --upload-file -o --output -K --config -m --max-time --connect-timeout -w --write-out -u
     --user -A --user-agent -e --referer -b --cookie -c --cookie-jar -x --proxy --retry --retry-delay
     --resolve --connect-to -E --cert --key --cacert --url --unix-socket -r --range -C -D
-    --dump-header -Q --quote -t -y -Y -z -P --interface --output-dir --netrc-file --trace --trace-ascii""")
+    --dump-header -Q --quote -t -y -Y -z -P --interface --output-dir --netrc-file --trace --trace-ascii
+    --max-redirs""")
 _CURL_KNOWN = words_of("""-s --silent -S --show-error -f --fail -v --verbose -i --include -I --head -k --insecure -H
     --header -m --max-time --connect-timeout -w --write-out -X --request -A --user-agent -o
     --output --compressed --http1.1 --http2 -4 --ipv4 -6 --ipv6 --url --fail-with-body -q --disable -G --get
-    -e --referer --retry --retry-delay -g --globoff -# --progress-bar --no-progress-meter -D --dump-header
+    -e --referer --retry --retry-delay --max-redirs -L --location -g --globoff -# --progress-bar --no-progress-meter -D --dump-header
     -r --range""")
 _QUERY = words_of("-d --data --data-urlencode")
 _HTTP_URL = re.compile(
@@ -45,7 +47,8 @@ _SECRET_URL = re.compile(
 # Getting such an address makes many a server do it.
 _ACT = re.compile(
     r"[/?&=](?:restart|reload|shutdown|delete|flush\w*|purge|reset|drop|kill|stop|quit|remove|destroy|trigger"
-    r"|disable|enable|failover|clear|refresh)(?=$|[/?&=#])",
+    r"|disable|enable|failover|clear|refresh|vacuum|rotate|compact|reindex|rebuild|approve|revoke|promote|rollback|reboot|exec|execute|start|run|invoke|cgi-bin)(?=$|[/?&#])"
+    r"|[?&](?:delete|restart|shutdown|reset|flush\w*|purge|cmd|command|exec)=",
     re.IGNORECASE,
 )
 _METHOD_HEADER = re.compile(r"^\s*x-(?:http-)?method", re.IGNORECASE)
@@ -66,6 +69,13 @@ def judge_curl(argv: Argv, _inner: Inner) -> Verdict:
         return mutates(argv, trouble, marks)
     if not urls or not all(_HTTP_URL.match(url) for url in urls):
         return mutates(argv, "curl is not given a plain web address", marks)
+    if led := parsed.named("-L", "--location"):
+        # An address may lead to any other, which nobody allowed.
+        argv = without(argv, {flag.at: flag.name for flag in led})
+        found = _addresses(
+            argv, urls, "curl only gets; -L is left out, so no address leads to another"
+        )
+        return Verdict(found.kind, found.why, found.argv, marks)
     return _addresses(argv, urls, "curl only gets")
 
 
