@@ -29,7 +29,16 @@ _HOLES = (
     re.compile(r"(?<![\w$\[\]])\[(?![a-zA-Z]-[a-zA-Z])[A-Za-z][\w -]{1,30}\](?![\w\]*+?])"),
 )
 _HOLE_EDGE = re.compile(r"[<>{}\[\] ]")
-_TO_NOWHERE = ("2>/dev/null", "2>&1", ">/dev/null", "&>/dev/null", "1>/dev/null", ">&2", "1>&2")
+_TO_NOWHERE = (
+    "2>/dev/null",
+    "2>&1",
+    ">/dev/null",
+    "&>/dev/null",
+    "1>/dev/null",
+    ">&2",
+    "1>&2",
+    "</dev/null",
+)
 _REPAIR_ROWS_MAX = 12
 # No file is called like an address, so the shell would leave its "?" alone.
 _URL = re.compile(
