@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import msgspec
@@ -16,6 +17,10 @@ from tocsin.runbook.shell import Comment, Output, Row, Statement, Word, read_she
 from tocsin.runbook.sql import Dialect, only_reads
 
 _SHELL_LANGUAGES = frozenset(("bash", "sh", "shell", "console", "zsh", "shell-session", "terminal"))
+# Control characters, marks without width, and those that turn the order of what is shown.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f\x85\u200b-\u200f\u2028-\u202e\u2060-\u2064\u2066-\u2069\ufeff]"
+)
 _SQL_READS = frozenset(("SELECT", "WITH", "SHOW", "EXPLAIN", "FROM", "WHERE"))
 _SQL_VERBS = _SQL_READS | frozenset(
     (
@@ -121,6 +126,8 @@ def judge(statement: Statement, notes: Notes) -> Judged:
         kind, why, argv = _bare_sql(statement)
     elif (statement.broken and not known) or is_no_command(words, known=known):
         kind, why, argv = CommandClass.NOT_A_COMMAND, "it does not read as a command", None
+    elif _UNSEEN.search(statement.text):
+        kind, why, argv = CommandClass.MUTATING, "it holds signs that nobody can see", None
     elif statement.trouble:
         kind, why, argv = _troubled(statement.trouble, verdict)
     elif statement.filters:

@@ -42,7 +42,8 @@ def classify_text(text: str) -> Classified:
     if len(text) > _CHARS_MAX:
         return Classified(text, CommandClass.MUTATING, "it is too long to be judged")
     notes = Notes(read_document("", text))
-    rows = tuple(Row(line, number, 0) for number, line in enumerate(text.split("\n"), start=1))
+    lines = text.replace("\r\n", "\n").removesuffix("\r").split("\n")
+    rows = tuple(Row(line, number, 0) for number, line in enumerate(lines, start=1))
     statements = [piece for piece in read_shell(rows) if isinstance(piece, Statement)]
     judged = [judge(statement, notes) for statement in statements]
     if not judged:
