@@ -184,3 +184,23 @@ def test_without_anything_to_judge_it_says_so():
         said = RUNNER.invoke(app, arguments, input="")
         assert said.exit_code == 2
         assert "Give a command" in said.output
+
+
+def test_words_that_a_shell_has_split_are_taken_as_they_are():
+    said = RUNNER.invoke(app, ["classify", "psql", "-c", "SELECT 1; DROP TABLE x"])
+    assert said.output.startswith("mutating: ")
+    assert 'argv     ["psql","-c","SELECT 1; DROP TABLE x"]' in said.output
+
+
+def test_a_line_that_is_answered_says_all_of_it():
+    said = RUNNER.invoke(
+        app, ["classify", "--stdin", "--format", "json"], input='{"text": "kubectl logs <pod>"}\n'
+    )
+    assert json.loads(said.output) == {
+        "text": "kubectl logs <pod>",
+        "class": "read_only",
+        "program": "kubectl",
+        "why": "kubectl logs only reads; it needs a value for <pod>",
+        "argv": ["kubectl", "logs", "<pod>"],
+        "placeholders": [{"name": "pod", "text": "<pod>", "at": 2, "type": "name"}],
+    }
