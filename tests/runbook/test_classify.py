@@ -26,7 +26,7 @@ TABLE = [
     ("kubectl get -o yaml Secrets.v1. db", SENSITIVE),
     ("kubectl describe secret db", SENSITIVE),
     ("kubectl describe pod web-1", READ),
-    ("kubectl get --raw /api/v1/nodes", MUTATE),
+    ("kubectl get --raw /api/v1/nodes", SENSITIVE),
     ("kubectl get -f https://example.org/x.yaml", MUTATE),
     ("kubectl get pods -o custom-columns-file=/etc/passwd", MUTATE),
     ("kubectl get pods --profile=cpu", MUTATE),
@@ -47,7 +47,7 @@ TABLE = [
     ("kubectl cluster-info", READ),
     ("kubectl cluster-info dump", MUTATE),
     ("kubectl port-forward svc/web 8080:80", LONG),
-    ("kubectl edit deployment/web", SHELL),
+    ("kubectl edit deployment/web", MUTATE),
     ("kubectl get pods --context=other", MUTATE),
     ("kubectl --server https://evil get pods", MUTATE),
     ("kubectl get pods --as=admin", MUTATE),
@@ -106,7 +106,8 @@ TABLE = [
     ("curl file:/etc/passwd", MUTATE),
     ("curl gopher://x", MUTATE),
     ("curl -H @/etc/passwd https://example.org", MUTATE),
-    ("curl -L https://example.org", MUTATE),
+    ("curl -L https://example.org", READ),
+    ("curl --location-trusted https://example.org", MUTATE),
     ("curl https://example.org -- -o x", MUTATE),
     ("wget -qO- https://example.org", READ),
     ("wget https://example.org", MUTATE),
@@ -156,17 +157,18 @@ TABLE = [
     ("jq env", SENSITIVE),
     ("env", SENSITIVE),
     ("env reboot", MUTATE),
-    ("bash fix.sh", SHELL),
+    ("bash fix.sh", MUTATE),
+    ("bash -c ls", SHELL),
     ("eval ls", SHELL),
     # programs that run another
     ("sudo systemctl status web", READ),
     ("sudo systemctl stop web", MUTATE),
     ("sudo -u postgres psql -c 'SELECT 1'", READ),
-    ("sudo -i", MUTATE),
+    ("sudo -i", SHELL),
     ("sudo LD_PRELOAD=x ls", MUTATE),
     ("timeout 5 curl https://example.org", READ),
     ("timeout 5 rm x", MUTATE),
-    ("watch kubectl get pods", READ),
+    ("watch kubectl get pods", LONG),
     ("watch kubectl delete pods", MUTATE),
     ("watch 'ls; rm x'", SHELL),
     # nobody knows
@@ -182,8 +184,8 @@ def test_a_command_gets_the_class_that_its_argv_deserves(command, kind):
     assert classify(shlex.split(command)).kind is kind
 
 
-@pytest.mark.parametrize("command", [c for c, k in TABLE if k in (SHELL, LONG)])
-def test_what_needs_a_shell_or_never_ends_has_no_argv(command):
+@pytest.mark.parametrize("command", [c for c, k in TABLE if k is SHELL])
+def test_what_needs_a_shell_has_no_argv(command):
     assert classify(shlex.split(command)).argv is None
 
 
@@ -221,10 +223,17 @@ def test_a_command_that_chooses_its_own_cluster_is_never_run():
         ("tail -100f x", "tail -100 x"),
         ("watch kubectl get pods", "kubectl get pods"),
         ("ping web", "ping -c 4 web"),
+        ("curl -sSL https://example.org", "curl -sS https://example.org"),
+        ("curl --location https://example.org", "curl https://example.org"),
     ],
 )
 def test_what_never_ends_or_wants_a_terminal_is_bounded(command, bounded):
-    assert classify(shlex.split(command)).argv == tuple(shlex.split(bounded))
+    found = classify(shlex.split(command))
+    assert found.argv == tuple(shlex.split(bounded))
+    # What would run ends, changes nothing, and is judged so by itself.
+    again = classify(found.argv)
+    assert again.kind is READ
+    assert again.argv == found.argv
 
 
 def test_words_after_the_inner_command_belong_to_it():

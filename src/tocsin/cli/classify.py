@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from enum import StrEnum
 from typing import Annotated
@@ -41,7 +42,7 @@ def register(app: typer.Typer) -> None:
     def classify(
         command: Annotated[
             list[str] | None,
-            typer.Argument(metavar="[COMMAND]", help="The command, quoted as one word."),
+            typer.Argument(metavar="[COMMAND]", help="The command, best quoted as one word."),
         ] = None,
         stdin: Annotated[
             bool, typer.Option("--stdin", help='Read lines of JSON: {"text": "..."}.')
@@ -55,7 +56,14 @@ def register(app: typer.Typer) -> None:
         if stdin:
             _classify_lines(form)
         else:
-            _print(classify_text(" ".join(command or ())), form)
+            _print(classify_text(_text_of(command or [])), form)
+
+
+def _text_of(words: list[str]) -> str:
+    """Return a command given as one word, or as many that a shell has already split."""
+    text = words[0] if len(words) == 1 else shlex.join(words)
+    # Bytes that are no text reach a program as halves of characters.
+    return text.encode("utf-8", "replace").decode()
 
 
 def _classify_lines(form: Form) -> None:
@@ -70,7 +78,7 @@ def _classify_lines(form: Form) -> None:
             wrong += 1
             said = f'line {number}: expected an object with "text": {error}'
             if form is Form.JSON:
-                typer.echo(msgspec.json.encode({"error": said}).decode())
+                typer.echo(msgspec.json.encode({"error": said, "line": number}).decode())
             else:
                 typer.echo(said, err=True)
             continue
@@ -87,16 +95,18 @@ def _print(found: Classified, form: Form) -> None:
             "program": found.program,
             "why": found.why,
             "argv": found.argv,
-            "placeholders": [{"name": p.name, "text": p.text} for p in found.placeholders],
+            "placeholders": found.placeholders,
         }
-        typer.echo(msgspec.json.encode(value).decode("utf-8", "replace"))
+        typer.echo(msgspec.json.encode(value).decode())
         return
-    typer.echo(f"{found.kind.value}: it {_MEANING[found.kind]}.")
+    bounded = found.kind is CommandClass.LONG_RUNNING and found.argv is not None
+    ends = " as it is written; what would run ends, and only reads" if bounded else ""
+    typer.echo(f"{found.kind.value}: it {_MEANING[found.kind]}{ends}.")
     typer.echo(f"  why      {found.why}")
     if found.program:
         typer.echo(f"  program  {found.program}")
     if found.argv is not None:
         typer.echo(f"  argv     {msgspec.json.encode(found.argv).decode()}")
     if found.placeholders:
-        named = ", ".join(f"{p.text} ({p.name})" for p in found.placeholders)
+        named = ", ".join(f"{p.text} ({p.name}, {p.type})" for p in found.placeholders)
         typer.echo(f"  to fill  {named}")

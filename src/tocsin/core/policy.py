@@ -142,8 +142,8 @@ class Placeholder(msgspec.Struct, frozen=True):
 class Command(msgspec.Struct, frozen=True):
     """A command as written, and how it could run.
 
-    ``argv`` is None when it cannot run without a shell. ``why`` says in words what made the class.
-    A long-running command with an argv has a form that ends, and that form only reads.
+    ``argv`` is None when it cannot run without a shell. ``why`` says in words what made the class,
+    which is that of the argv: a log that is followed is read only, where its argv is bounded.
     """
 
     text: str
@@ -153,12 +153,6 @@ class Command(msgspec.Struct, frozen=True):
     source: Source
     program: str | None = None
     placeholders: tuple[Placeholder, ...] = ()
-
-    @property
-    def only_reads(self) -> bool:
-        """Say whether running its argv changes nothing and shows no secrets."""
-        bounded = self.kind is CommandClass.LONG_RUNNING and self.argv is not None
-        return bounded or self.kind is CommandClass.READ_ONLY
 
 
 class StepKind(StrEnum):

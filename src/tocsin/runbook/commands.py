@@ -2,27 +2,60 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import msgspec
 
-from tocsin.core.policy import Command, CommandClass
+from tocsin.core.policy import Command, CommandClass, Placeholder
 from tocsin.runbook.classify import FILTERS, TAIL_LINES, Trait, Verdict, classify, is_known_program
 from tocsin.runbook.document import Code, Fence
 from tocsin.runbook.notes import Notes
-from tocsin.runbook.shell import Comment, Output, Row, Statement, Word, holes_in, read_shell
+from tocsin.runbook.placeholders import placeholders_of
+from tocsin.runbook.plaintext import is_no_command
+from tocsin.runbook.shell import Comment, Output, Row, Statement, Word, read_shell
+from tocsin.runbook.sql import Dialect, only_reads
 
 _SHELL_LANGUAGES = frozenset(("bash", "sh", "shell", "console", "zsh", "shell-session", "terminal"))
+# Control characters, marks without width, and those that turn the order of what is shown.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f\x85\u200b-\u200f\u2028-\u202e\u2060-\u2064\u2066-\u2069\ufeff]"
+)
+_SQL_READS = frozenset(("SELECT", "WITH", "SHOW", "EXPLAIN", "FROM", "WHERE"))
+_SQL_VERBS = _SQL_READS | frozenset(
+    (
+        "INSERT",
+        "UPDATE",
+        "DELETE",
+        "DROP",
+        "ALTER",
+        "CREATE",
+        "TRUNCATE",
+        "GRANT",
+        "REVOKE",
+        "VACUUM",
+        "REINDEX",
+        "ANALYZE",
+        "CALL",
+        "COPY",
+        "MERGE",
+        "REFRESH",
+    )
+)
 _FIRST_WORDS_TO_TRUST = 0.5
 _BOUNDS = (f"--tail={TAIL_LINES}", f"--lines={TAIL_LINES}", "--no-stream")
 
 
 class Judged(msgspec.Struct, frozen=True):
-    """A command with what the findings need: its words and its verdict."""
+    """A command with what the findings need: its words and its verdict.
+
+    ``as_written`` is the class of the text, which may never end where the bounded argv does.
+    """
 
     command: Command
     statement: Statement
     verdict: Verdict
+    as_written: CommandClass
 
 
 class Block(msgspec.Struct, frozen=True):
@@ -84,21 +117,49 @@ def read_code(code: Code, notes: Notes) -> Judged | None:
 
 def judge(statement: Statement, notes: Notes) -> Judged:
     """Classify a statement. What needs a shell has no argv."""
-    verdict = classify([word.text for word in statement.words])
-    known = bool(statement.words) and is_known_program(statement.words[0].text)
+    words = [word.text for word in statement.words]
+    verdict = classify(words)
+    known = bool(words) and is_known_program(words[0])
     source = notes.source(statement.line)
     kind, why, argv = verdict.kind, verdict.why, verdict.argv
-    if (not known and _is_prose(statement)) or (statement.broken and not known):
+    if not known and words and words[0] in _SQL_VERBS:
+        kind, why, argv = _bare_sql(statement)
+    elif (statement.broken and not known) or is_no_command(words, known=known):
         kind, why, argv = CommandClass.NOT_A_COMMAND, "it does not read as a command", None
+    elif _UNSEEN.search(statement.text):
+        kind, why, argv = CommandClass.MUTATING, "it holds signs that nobody can see", None
     elif statement.trouble:
-        kind, why, argv = CommandClass.NEEDS_SHELL, statement.trouble, None
+        kind, why, argv = _troubled(statement.trouble, verdict)
     elif statement.filters:
         kind, why, argv = _filtered(statement, verdict)
-    holes = _holes(statement)
+    holes: tuple[Placeholder, ...] = ()
+    if kind is not CommandClass.NOT_A_COMMAND:
+        holes = placeholders_of(statement, verdict, argv)
     if holes and argv is not None:
-        why = f"{why}; it needs a value for {', '.join(holes)}"
-    program = statement.words[0].text if statement.words else None
-    return Judged(Command(statement.text, argv, kind, why, source, program), statement, verdict)
+        named = ", ".join(dict.fromkeys(hole.text for hole in holes))
+        why = f"{why}; it needs a value for {named}"
+    program = words[0] if words else None
+    bounded = kind is CommandClass.LONG_RUNNING and argv is not None
+    would_do = CommandClass.READ_ONLY if bounded else kind
+    command = Command(statement.text, argv, would_do, why, source, program, holes)
+    return Judged(command, statement, verdict, kind)
+
+
+def _troubled(trouble: str, verdict: Verdict) -> tuple[CommandClass, str, None]:
+    """Judge what only a shell could run. A pattern in its words makes no command milder."""
+    grave = (CommandClass.MUTATING, CommandClass.SENSITIVE_READ)
+    if trouble.startswith("the shell would expand") and verdict.kind in grave:
+        return verdict.kind, f"{verdict.why}; {trouble}", None
+    return CommandClass.NEEDS_SHELL, trouble, None
+
+
+def _bare_sql(statement: Statement) -> tuple[CommandClass, str, tuple[str, ...] | None]:
+    """Judge SQL that stands where commands do. No shell runs it, but a person might, elsewhere."""
+    if only_reads(statement.text, Dialect.POSTGRES)[0]:
+        return CommandClass.NOT_A_COMMAND, "it is SQL, for a client of the database", None
+    if statement.words[0].text in _SQL_READS:
+        return CommandClass.NOT_A_COMMAND, "it is SQL, or part of it", None
+    return CommandClass.MUTATING, "it is SQL that may change something", None
 
 
 def report(judged: Sequence[Judged], notes: Notes) -> None:
@@ -125,17 +186,6 @@ def _rows(fence: Fence, notes: Notes) -> tuple[Row, ...]:
     return tuple(rows)
 
 
-def _is_prose(statement: Statement) -> bool:
-    """Say whether words are a sentence or the head of a table: no program is written like this."""
-    words = [word.text for word in statement.words]
-    return (
-        len(words) >= 3
-        and words[0][:1].isupper()
-        and words[0].isalpha()
-        and not any(word.startswith("-") or "/" in word or "=" in word for word in words)
-    )
-
-
 def _begins_with_program(statement: Statement) -> bool:
     return bool(statement.words) and is_known_program(statement.words[0].text)
 
@@ -147,17 +197,27 @@ def _has_arguments(text: str) -> bool:
 def _filtered(
     statement: Statement, verdict: Verdict
 ) -> tuple[CommandClass, str, tuple[str, ...] | None]:
-    for words in statement.filters:
-        argv = [word.text for word in words]
-        if not argv or argv[0] not in FILTERS or classify(argv).kind is not CommandClass.READ_ONLY:
-            name = argv[0] if argv else "another command"
-            return CommandClass.NEEDS_SHELL, f"it pipes into {name}", None
-    names = ", ".join(words[0].text for words in statement.filters)
-    return verdict.kind, f"{verdict.why}; {names} only filters what it prints", verdict.argv
-
-
-def _holes(statement: Statement) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(h for word in statement.words for h in holes_in(word.text)))
+    found = [(words, classify([word.text for word in words])) for words in statement.filters]
+    names = [words[0].text if words else "another command" for words, _ in found]
+    strange = next(
+        (
+            name
+            for name, (_, judged) in zip(names, found, strict=True)
+            if name not in FILTERS or judged.kind is not CommandClass.READ_ONLY
+        ),
+        None,
+    )
+    if strange is None:
+        why = f"{verdict.why}; {', '.join(names)} only filters what it prints"
+        return verdict.kind, why, verdict.argv
+    # Only a shell could join them; what the worst of them does counts all the same.
+    for kind in (CommandClass.MUTATING, CommandClass.SENSITIVE_READ):
+        worst = next(
+            (judged for judged in (verdict, *(j for _, j in found)) if judged.kind is kind), None
+        )
+        if worst is not None:
+            return kind, f"{worst.why}; it pipes into {strange}", None
+    return CommandClass.NEEDS_SHELL, f"it pipes into {strange}", None
 
 
 def _report_trait(trait: Trait, word: Word, one: Judged, notes: Notes) -> None:
@@ -220,7 +280,9 @@ def _report_trait(trait: Trait, word: Word, one: Judged, notes: Notes) -> None:
 
 def _report_shape(one: Judged, notes: Notes) -> None:
     statement = one.statement
-    if one.command.kind is CommandClass.NEEDS_SHELL:
+    joined = bool(statement.filters or statement.trouble) and one.command.argv is None
+    is_command = one.command.kind is not CommandClass.NOT_A_COMMAND
+    if one.command.kind is CommandClass.NEEDS_SHELL or (joined and is_command):
         notes.find(
             "T108",
             statement.line,
@@ -239,16 +301,27 @@ def _report_shape(one: Judged, notes: Notes) -> None:
                 f"The {what} spans lines {long.line}-{statement.end}; it is read as one command.",
                 "Nothing to do; on one line it is easier to copy.",
             )
-    holes = _holes(statement)
-    if holes and one.command.argv is not None:
-        word = next(w for w in statement.words if holes_in(w.text))
-        notes.find(
-            "T119",
-            word.line,
-            word.column,
-            f"{', '.join(holes)} must be filled in before this can run.",
-            "Nothing to do if an alert's labels name it; a person fills in the rest.",
-        )
+    holes = [hole for hole in one.command.placeholders if not _is_stand_in(hole, one)]
+    in_statement = one.command.argv is None and not joined and is_command
+    if holes and (one.command.argv is not None or in_statement):
+        word = next((w for w in statement.words if holes[0].text in w.text), statement.words[0])
+        named = ", ".join(dict.fromkeys(hole.text for hole in holes))
+        message = f"{named} must be filled in before this can run."
+        remedy = "Nothing to do if an alert's labels name it; a person fills in the rest."
+        if in_statement:
+            message = (
+                f"{named} must be filled in by a person, who runs this: it may become anything."
+            )
+            remedy = "Ask for all rows instead, and pipe them into grep."
+        notes.find("T119", word.line, word.column, message, remedy)
+
+
+def _is_stand_in(hole: Placeholder, one: Judged) -> bool:
+    """Say whether a placeholder is a name that only looks real, which has a finding of its own."""
+    return any(
+        trait is Trait.STAND_IN and one.statement.words[at].text == hole.text
+        for trait, at in one.verdict.traits
+    )
 
 
 def _report_terminals(judged: Sequence[Judged], notes: Notes) -> None:

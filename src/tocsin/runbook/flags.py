@@ -35,6 +35,10 @@ class Parsed(msgspec.Struct, frozen=True):
         """Return the flags of these names, in order."""
         return tuple(flag for flag in self.flags if flag.name in names)
 
+    def beyond(self, known: frozenset[str]) -> str:
+        """Return the first flag that is not among the known ones, or nothing."""
+        return next((flag.name for flag in self.flags if flag.name not in known), "")
+
 
 def parse_flags(
     words: Sequence[str],
@@ -42,11 +46,14 @@ def parse_flags(
     *,
     start: int = 1,
     stop_at_positional: bool = False,
+    short_equals: bool = False,
 ) -> Parsed:
     """Split words into flags and positionals.
 
     ``valued`` names the flags that take a value ("-n", "--namespace"). Short flags may be joined
     ("-it", "-nprod"). With ``stop_at_positional`` everything from the first positional on is one.
+    With ``short_equals`` the value of "-n=prod" is "prod", as in programs written in Go; else it
+    is "=prod", as everywhere.
     """
     flags: list[Flag] = []
     positionals: list[tuple[int, str]] = []
@@ -66,7 +73,7 @@ def parse_flags(
             else:
                 flags.append(Flag(name, None, at))
         elif word.startswith("-") and len(word) > 1:
-            at = _short(words, at, valued, flags)
+            at = _short(words, at, valued, flags, short_equals)
         else:
             positionals.append((at, word))
             if stop_at_positional:
@@ -78,7 +85,9 @@ def parse_flags(
     return Parsed(tuple(flags), tuple(positionals))
 
 
-def _short(words: Sequence[str], at: int, valued: frozenset[str], flags: list[Flag]) -> int:
+def _short(
+    words: Sequence[str], at: int, valued: frozenset[str], flags: list[Flag], short_equals: bool
+) -> int:
     word = words[at]
     for i, letter in enumerate(word[1:], start=1):
         name = f"-{letter}"
@@ -87,7 +96,7 @@ def _short(words: Sequence[str], at: int, valued: frozenset[str], flags: list[Fl
             continue
         attached = word[i + 1 :]
         if attached:
-            flags.append(Flag(name, attached.removeprefix("="), at))
+            flags.append(Flag(name, attached.removeprefix("=") if short_equals else attached, at))
             return at
         if at + 1 < len(words):
             flags.append(Flag(name, words[at + 1], at, at + 1))

@@ -16,15 +16,39 @@ import msgspec
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser
 
-_PROMPT = re.compile(r"^(\s*)\$\s(?=\S)")
+# "$ ", "% ", "user@host:~$ ", "[root@host ~]# ": what a terminal writes before a command.
+_PROMPT = re.compile(
+    r"^(?P<indent>\s*)(?:\$|%|\u276f|\u279c|\(?[\w.-]{1,40}@[\w.-]{1,60}[: ]?[\w~/.-]{0,60}[$#]|\[[\w.-]{1,40}@[\w.-]{1,60} [^\]]{0,60}\][$#])\s(?=\S)"
+)
+# Words of templates, and "{end}" of a path through JSON, are no placeholders.
+_OF_TEMPLATES = r"(?!\s*(?:end|else|range|if|with|template|define|block)\b)"
 _HOLES = (
-    re.compile(r"\{\{\s*[\w.-]+\s*\}\}"),
-    re.compile(r"(?<![<\w])<[A-Za-z][\w.:/-]*(?: [\w.:/-]+)*>"),
-    re.compile(r"(?<![$\w{])\{[A-Za-z][\w-]*\}"),
-    re.compile(r"(?<![\w$\[\]])\[[A-Za-z][\w -]{1,30}\](?![\w\]])"),
+    re.compile(rf"\{{\{{{_OF_TEMPLATES}\s*[A-Za-z_][\w.-]*\s*\}}\}}"),
+    re.compile(r"(?<![<\w])<[A-Za-z][\w.:/-]*(?: [\w.:/-]+)*>(?!\w)"),
+    re.compile(rf"(?<![$\w{{%])\{{{_OF_TEMPLATES}[A-Za-z][\w-]*\}}"),
+    re.compile(r"(?<![\w$\[\]])\[(?![a-zA-Z]-[a-zA-Z])[A-Za-z][\w -]{1,30}\](?![\w\]*+?])"),
 )
 _HOLE_EDGE = re.compile(r"[<>{}\[\] ]")
+_TO_NOWHERE = (
+    "2>/dev/null",
+    "2>&1",
+    ">/dev/null",
+    "&>/dev/null",
+    "1>/dev/null",
+    ">&2",
+    "1>&2",
+    "</dev/null",
+)
 _REPAIR_ROWS_MAX = 12
+# No file is called like an address, so the shell would leave its "?" alone.
+_URL = re.compile(
+    r"^[a-z]+://|^(?:localhost|[\w-]+\.[\w.-]+|[\w.-]+(?=:\d)|\$\{?\w+\}?)(?::\d+)?/[^*]*$"
+)
+# Nor like a path through JSON: "jsonpath={.items[*].spec}", "custom-columns=NAME:.spec[*]".
+_PATH_THROUGH_JSON = re.compile(
+    r"^(?:-o=?|--output=)?(?:jsonpath=\{|custom-columns=)[^\s'\"`$\\]*$"
+)
+_BRACES = re.compile(r"\{[^{}]*(?:,|\.\.)[^{}]*\}")
 _NAME = re.compile(r"^[A-Za-z_]\w*$")
 
 
@@ -92,7 +116,7 @@ def _without_prompts(rows: Sequence[Row]) -> tuple[list[Row], list[Output]]:
     continues = False
     for row in rows:
         if prompt := _PROMPT.match(row.text):
-            text = prompt[1] + "  " + row.text[len(prompt[1]) + 2 :]
+            text = " " * prompt.end() + row.text[prompt.end() :]
         elif continues or not row.text.strip() or row.text.lstrip().startswith("#"):
             text = row.text
         else:
@@ -258,7 +282,7 @@ class _Commands:
         for child in node.named_children:
             if child.type in ("file_redirect", "heredoc_redirect", "herestring_redirect"):
                 words = self._text.text(child).replace(" ", "")
-                if words not in ("2>/dev/null", "2>&1", ">/dev/null", "&>/dev/null", "1>/dev/null"):
+                if words not in _TO_NOWHERE:
                     self._refuse("it redirects to or from a file")
             else:
                 commands.extend(self.read(child))
@@ -297,15 +321,24 @@ class _Commands:
                 self._refuse("it computes a value")
             return text
         if node.type == "concatenation":
-            return "".join(self._value(child) for child in node.named_children)
+            bare = "".join(self._text.text(c) for c in node.named_children if c.type == "word")
+            if _BRACES.search(_lift(bare)):
+                self._refuse("the shell would expand a word")
+            if _PATH_THROUGH_JSON.match(text):
+                return text
+            return self._joined(node)
         self._refuse(_TROUBLE.get(node.type, "it needs the shell to expand a word"))
         return text
 
+    def _joined(self, node: Node) -> str:
+        return "".join(self._value(child) for child in node.named_children)
+
     def _unquoted(self, text: str) -> str:
         lifted = _lift(text)
-        if "://" not in text and re.search(r"(?<!\\)[*?]", lifted):
+        literal = _URL.match(text) or _PATH_THROUGH_JSON.match(text)
+        if not literal and re.search(r"(?<!\\)[*?]", lifted):
             self._refuse("the shell would expand a pattern")
-        if re.search(r"\{[^{}]*(?:,|\.\.)[^{}]*\}", lifted) or lifted.startswith("~"):
+        if _BRACES.search(lifted) or lifted.startswith("~"):
             self._refuse("the shell would expand a word")
         return re.sub(r"\\(\n|.)", lambda m: "" if m[1] == "\n" else m[1], text, flags=re.DOTALL)
 

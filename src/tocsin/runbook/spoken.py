@@ -2,38 +2,32 @@
 
 from __future__ import annotations
 
-import re
-
 import msgspec
 
-from tocsin.core.policy import CommandClass
+from tocsin.core.policy import CommandClass, Placeholder
 from tocsin.runbook.commands import judge
 from tocsin.runbook.document import read_document
 from tocsin.runbook.notes import Notes
-from tocsin.runbook.shell import Row, Statement, holes_in, read_shell
+from tocsin.runbook.shell import Row, Statement, read_shell
 
-_VARIABLE = re.compile(r"^\$\{?(\w+)\}?$")
-_UPPER = re.compile(r"^(?:[a-z]+/)?([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)$")
 # Of several commands the worst one counts.
 _ORDER = (
     CommandClass.MUTATING,
-    CommandClass.NEEDS_SHELL,
     CommandClass.SENSITIVE_READ,
+    CommandClass.NEEDS_SHELL,
     CommandClass.LONG_RUNNING,
     CommandClass.READ_ONLY,
     CommandClass.NOT_A_COMMAND,
 )
-
-
-class Placeholder(msgspec.Struct, frozen=True):
-    """A value that must be filled in: its name, and how it stands in the text."""
-
-    name: str
-    text: str
+_CHARS_MAX = 100_000
 
 
 class Classified(msgspec.Struct, frozen=True):
-    """The answer. ``argv`` is None where the text cannot run without a shell, or is no command."""
+    """The answer. ``argv`` is None where the text cannot run without a shell, or is no command.
+
+    ``kind`` is the class of the text as written: what never ends stays so, though its argv may be
+    a form of it that ends.
+    """
 
     text: str
     kind: CommandClass
@@ -45,35 +39,22 @@ class Classified(msgspec.Struct, frozen=True):
 
 def classify_text(text: str) -> Classified:
     """Judge a command as somebody wrote it. Any text is judged; nothing is raised."""
+    if len(text) > _CHARS_MAX:
+        return Classified(text, CommandClass.MUTATING, "it is too long to be judged")
     notes = Notes(read_document("", text))
-    rows = tuple(Row(line, number, 0) for number, line in enumerate(text.split("\n"), start=1))
+    lines = text.replace("\r\n", "\n").removesuffix("\r").split("\n")
+    rows = tuple(Row(line, number, 0) for number, line in enumerate(lines, start=1))
     statements = [piece for piece in read_shell(rows) if isinstance(piece, Statement)]
-    judged = [judge(statement, notes).command for statement in statements]
+    judged = [judge(statement, notes) for statement in statements]
     if not judged:
         return Classified(text, CommandClass.NOT_A_COMMAND, "there is no command in it")
-    worst = min(judged, key=lambda command: _ORDER.index(command.kind))
-    holes = tuple(
-        dict.fromkeys(
-            hole
-            for statement in statements
-            for word in statement.words
-            for hole in _holes(word.text)
-        )
-    )
-    if len(judged) > 1:
-        why = f"{len(judged)} commands; the one that counts: {worst.why}"
-        return Classified(text, worst.kind, why, worst.program, None, holes)
-    return Classified(text, worst.kind, worst.why, worst.program, worst.argv, holes)
-
-
-def _holes(word: str) -> list[Placeholder]:
-    found = [Placeholder(_name(hole), hole) for hole in holes_in(word)]
-    if upper := _UPPER.match(word):
-        found.append(Placeholder(upper[1].lower(), upper[1]))
-    return found
-
-
-def _name(hole: str) -> str:
-    variable = _VARIABLE.match(hole)
-    bare = variable[1] if variable else hole.strip("<>[]{} ")
-    return re.sub(r"[^a-z0-9]+", "_", bare.lower()).strip("_")
+    worst = min(judged, key=lambda one: _ORDER.index(one.as_written))
+    kind, why, program = worst.as_written, worst.command.why, worst.command.program
+    if len(judged) == 1:
+        return Classified(text, kind, why, program, worst.command.argv, worst.command.placeholders)
+    why = f"{len(judged)} commands; the one that counts: {why}"
+    joined = len({statement.line for statement in statements}) < len(statements)
+    if joined and kind not in (CommandClass.MUTATING, CommandClass.NOT_A_COMMAND):
+        kind, why = CommandClass.NEEDS_SHELL, "it joins commands"
+    holes = tuple(dict.fromkeys(hole for one in judged for hole in one.command.placeholders))
+    return Classified(text, kind, why, program, None, holes)
