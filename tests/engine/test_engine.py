@@ -316,10 +316,10 @@ async def test_a_revision_that_cannot_be_read_is_the_fault_of_no_input(database)
             assert await quarantine.count(c) == 0
             assert [q.stream for q in await inbox.waiting_streams(c)] == [stream]
         # Another process can read it, and decides; this one notices.
-        engine._rests_until[stream] = 0.0
         async with database.transaction() as c:
             await streams.claim(c, stream, wait=True)
             await streams.save(c, stream, claimed.seq, claimed.state)
+        engine._rests_until[stream] = 0.0
 
         async def it_is_mended():
             return not await somebody_is_told()
