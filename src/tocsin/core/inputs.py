@@ -208,6 +208,9 @@ IncidentInput = (
 )
 Input = DeskInput | IncidentInput
 
+LAPSE_GRACE_S = 360.0
+"""An alert lapses only when it was not re-sent for a full period and five minutes more."""
+
 HUMAN_INPUTS = (
     IncidentDeclared,
     DeclarationTold,
@@ -219,3 +222,16 @@ HUMAN_INPUTS = (
     ResolvedByPerson,
     ReopenedByPerson,
 )
+
+
+def fingerprints_of(received: Input) -> tuple[str, ...]:
+    """Return the alerts that an input is about: whoever judges it needs no others."""
+    match received:
+        case SignalReceived(signal=signal) | AlertTold(signal=signal):
+            return (signal.fingerprint,)
+        case AlertLapsed(fingerprint=fingerprint):
+            return (fingerprint,)
+        case SilencesChanged(fingerprints=fingerprints):
+            return fingerprints
+        case _:
+            return ()

@@ -124,7 +124,11 @@ class Silence(msgspec.Struct, frozen=True):
 
     def mutes(self, labels: dict[str, str], at: datetime) -> bool:
         """Say whether an alert with these labels is muted at that instant."""
-        return self.starts_at <= at < self.ends_at and all(m.matches(labels) for m in self.matchers)
+        return self.starts_at <= at < self.ends_at and self.concerns(labels)
+
+    def concerns(self, labels: dict[str, str]) -> bool:
+        """Say whether it is about an alert with these labels, whenever."""
+        return all(matcher.matches(labels) for matcher in self.matchers)
 
 
 class Tuning(msgspec.Struct, frozen=True):

@@ -20,7 +20,7 @@ import structlog
 
 import tocsin
 from tocsin.base import faults
-from tocsin.core.inputs import AlertLapsed, SilencesChanged, TimerFired
+from tocsin.core.inputs import LAPSE_GRACE_S, AlertLapsed, SilencesChanged, TimerFired
 from tocsin.engine.courier import LEASE_S
 from tocsin.engine.instruments import Instruments
 from tocsin.engine.intake import Intake
@@ -90,9 +90,6 @@ _SLOW_S = 3.0
 _SETTLED_AT_ONCE_MAX = 50
 ACT_WAIT_S_MAX = 10.0
 SWEEP_LIMIT_S = 30.0
-# An alert lapses only when it was not re-sent for a full period and five minutes more; after our
-# own start the same time passes first, since nobody could reach us while we were down.
-LAPSE_GRACE_S = 360.0
 
 
 class Engine:
@@ -553,6 +550,7 @@ class Engine:
 
     async def _lapse(self) -> None:
         now = self._clock.elapsed()
+        # After our own start the grace passes first: nobody could reach us while we were down.
         if now - self._lapsed_at < LAPSE_EVERY_S or self._reached_for_s() < LAPSE_GRACE_S:
             return
         self._lapsed_at = now
@@ -594,7 +592,7 @@ class Engine:
             async for rows in alerts.firing(connection):
                 for row in rows:
                     labels = row.record.signal.labels
-                    matched = any(all(m.matches(labels) for m in s.matchers) for s in changed)
+                    matched = any(silence.concerns(labels) for silence in changed)
                     if matched or row.record.muted_by in turned:
                         concerned[desk_stream(row.service)].append(row.record.signal.fingerprint)
             # In pieces: no turn looks at fifty thousand alerts again at once.

@@ -19,12 +19,10 @@ from tocsin.core.evolve import alert_of
 from tocsin.core.incident import judge, new_incident
 from tocsin.core.inputs import (
     HUMAN_INPUTS,
-    AlertLapsed,
     AlertTold,
     DeclarationTold,
     ReopenedByPerson,
-    SignalReceived,
-    SilencesChanged,
+    fingerprints_of,
 )
 from tocsin.core.state import DeskState, IncidentState, count_alerts
 from tocsin.core.surroundings import Surroundings
@@ -194,12 +192,12 @@ class _DeskTurn:
         """Need nothing but the stream."""
 
     async def load(self, connection: Connection, inputs: Sequence[Input]) -> None:
-        concerned = list(dict.fromkeys(f for received in inputs for f in _fingerprints(received)))
+        concerned = list(dict.fromkeys(f for received in inputs for f in fingerprints_of(received)))
         self._alerts = await alerts.load(connection, concerned) if concerned else {}
 
     async def decide(self, connection: Connection, item: Waiting) -> str:
         received: DeskInput = item.input  # type: ignore[assignment] # a desk stream takes no other
-        self.state = replace(self.state, alerts=_those(self._alerts, _fingerprints(received)))
+        self.state = replace(self.state, alerts=_those(self._alerts, fingerprints_of(received)))
         revision = self.book.current.policy.revision
         decision, state = judge_desk(revision, self.state, received, self.surroundings, self.at)
         if state.incident == _UNNUMBERED:
@@ -263,7 +261,7 @@ class _IncidentTurn:
             return
         if any(isinstance(received, ReopenedByPerson) for received in inputs):
             await self._look_at_desk(connection)
-        concerned = list(dict.fromkeys(f for received in inputs for f in _fingerprints(received)))
+        concerned = list(dict.fromkeys(f for received in inputs for f in fingerprints_of(received)))
         if concerned:
             self._alerts = await incident_alerts.load(connection, self.state.id, concerned)
 
@@ -282,7 +280,7 @@ class _IncidentTurn:
 
     async def decide(self, connection: Connection, item: Waiting) -> str:
         received: IncidentInput = item.input  # type: ignore[assignment] # an incident takes no other
-        self.state = replace(self.state, alerts=_those(self._alerts, _fingerprints(received)))
+        self.state = replace(self.state, alerts=_those(self._alerts, fingerprints_of(received)))
         revision = self.state.revision
         if not revision and isinstance(received, (AlertTold, DeclarationTold)):
             revision = received.revision
@@ -316,23 +314,11 @@ class _IncidentTurn:
         await live.announce(connection, self.stream)
 
 
-def _fingerprints(received: Input) -> tuple[str, ...]:
-    match received:
-        case SignalReceived(signal=signal) | AlertTold(signal=signal):
-            return (signal.fingerprint,)
-        case AlertLapsed(fingerprint=fingerprint):
-            return (fingerprint,)
-        case SilencesChanged(fingerprints=fingerprints):
-            return fingerprints
-        case _:
-            return ()
-
-
 def _first(waiting: list[Waiting]) -> list[Waiting]:
     """Return as many of these inputs as a turn can decide: some are about many alerts each."""
     alerts_about = 0
     for place, item in enumerate(waiting):
-        alerts_about += len(_fingerprints(item.input))
+        alerts_about += len(fingerprints_of(item.input))
         if alerts_about > BATCH_MAX and place:
             return waiting[:place]
     return waiting

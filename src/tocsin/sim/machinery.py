@@ -22,9 +22,9 @@ from tocsin.core.evolve import alert_of, evolve, evolve_desk
 from tocsin.core.incident import judge, new_incident
 from tocsin.core.inputs import (
     HUMAN_INPUTS,
+    LAPSE_GRACE_S,
     Acknowledged,
     AlertLapsed,
-    AlertTold,
     ClockMoved,
     DeliveryReported,
     IncidentDeclared,
@@ -39,6 +39,7 @@ from tocsin.core.inputs import (
     SignalReceived,
     SilencesChanged,
     TimerFired,
+    fingerprints_of,
 )
 from tocsin.core.phases import Phase
 from tocsin.core.state import AlertRecord, DeskState, IncidentAlert, IncidentState
@@ -60,7 +61,6 @@ _FIRST, _PEOPLE, _SIGNALS = -1, 0, 1
 
 LEASE_S = 10.0
 BACKOFF_S = (2.0, 8.0, 30.0)
-LAPSE_GRACE_S = 360.0
 RESEND_S = 900.0
 _LOOK_EVERY_S = 0.5
 _SENT_ON_FOR_S = 4 * RESEND_S
@@ -446,7 +446,7 @@ class Machinery:
         effects: list[Effect] = []
         surroundings = self._surroundings(self._silences_in_force())
         for item in taken:
-            concerned = _fingerprints(item.input)
+            concerned = fingerprints_of(item.input)
             known = {f: alerts.get(f) or self._record(f) for f in concerned}
             state = replace(state, alerts={f: r for f, r in known.items() if r is not None})
             decision = self._decide_desk(state, item.input, surroundings, _UNNUMBERED)
@@ -491,7 +491,7 @@ class Machinery:
         open_incident = (desk.incident if desk else None) or ""
         surroundings = replace(self._surroundings(()), open_incident=open_incident)
         for item in taken:
-            concerned = _fingerprints(item.input)
+            concerned = fingerprints_of(item.input)
             known = {f: alerts.get(f) or kept.get(f) for f in concerned}
             state = replace(state, alerts={f: a for f, a in known.items() if a is not None})
             policy = self.setting.policy
@@ -622,10 +622,7 @@ class Machinery:
         concerned: dict[str, list[str]] = {}
         for fingerprint, alert in sorted(self.alerts.items()):
             record = alert.record
-            matched = any(
-                all(m.matches(record.signal.labels) for m in silence.matchers)
-                for silence in turned.values()
-            )
+            matched = any(silence.concerns(record.signal.labels) for silence in turned.values())
             if record.firing and (matched or record.muted_by in turned):
                 concerned.setdefault(alert.service, []).append(fingerprint)
         for service, fingerprints in concerned.items():
@@ -699,18 +696,6 @@ class Machinery:
     def is_report(self, fingerprint: str) -> bool:
         """Say whether a person tells of it, who says so once."""
         return self._conditions[fingerprint].by_person
-
-
-def _fingerprints(received: Input) -> tuple[str, ...]:
-    match received:
-        case SignalReceived(signal=signal) | AlertTold(signal=signal):
-            return (signal.fingerprint,)
-        case AlertLapsed(fingerprint=fingerprint):
-            return (fingerprint,)
-        case SilencesChanged(fingerprints=fingerprints):
-            return fingerprints
-        case _:
-            return ()
 
 
 def incident_events(

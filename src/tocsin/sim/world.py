@@ -20,8 +20,8 @@ from tocsin.core.events import IncidentEvent, NoticeAsked, PageAsked
 from tocsin.core.evolve import alert_of
 from tocsin.core.incident import judge, new_incident
 from tocsin.core.inputs import (
+    LAPSE_GRACE_S,
     AlertLapsed,
-    AlertTold,
     DeliveryReported,
     DeskInput,
     IncidentDeclared,
@@ -30,6 +30,7 @@ from tocsin.core.inputs import (
     SignalReceived,
     SilencesChanged,
     TimerFired,
+    fingerprints_of,
 )
 from tocsin.core.repeats import Repeats
 from tocsin.core.state import AlertRecord, DeskState, IncidentAlert, IncidentState
@@ -45,8 +46,7 @@ if TYPE_CHECKING:
     from tocsin.core.policy import Policy
     from tocsin.core.surroundings import Surroundings
 
-LAPSE_GRACE = timedelta(seconds=360)
-"""An alert lapses when it was not sent again for a full period and five minutes more."""
+_LAPSE_GRACE = timedelta(seconds=LAPSE_GRACE_S)
 _REMEMBERED_MAX = 200_000
 _SILENCE, _LAPSE, _TIMER = range(3)
 _Alert = TypeVar("_Alert")
@@ -72,7 +72,7 @@ class _Heard(msgspec.Struct):
 
     @property
     def lapses_at(self) -> datetime:
-        return max(self.ends_at, self.received_at) + LAPSE_GRACE
+        return max(self.ends_at, self.received_at) + _LAPSE_GRACE
 
 
 class World:
@@ -260,9 +260,7 @@ class World:
                 if record.firing
                 and (
                     record.muted_by in ids
-                    or any(
-                        all(m.matches(record.signal.labels) for m in s.matchers) for s in silences
-                    )
+                    or any(silence.concerns(record.signal.labels) for silence in silences)
                 )
             )
             if concerned:
@@ -360,13 +358,4 @@ class World:
 
 def _those(kept: Mapping[str, _Alert], received: DeskInput | IncidentInput) -> dict[str, _Alert]:
     """Return the alerts that an input is about."""
-    match received:
-        case SignalReceived(signal=signal) | AlertTold(signal=signal):
-            fingerprints: tuple[str, ...] = (signal.fingerprint,)
-        case AlertLapsed(fingerprint=fingerprint):
-            fingerprints = (fingerprint,)
-        case SilencesChanged():
-            fingerprints = received.fingerprints
-        case _:
-            return {}
-    return {name: kept[name] for name in fingerprints if name in kept}
+    return {name: kept[name] for name in fingerprints_of(received) if name in kept}
