@@ -135,7 +135,7 @@ def _month(policy: object) -> Row:
     assert isinstance(policy, Policy)
     began = time.process_time()
     simulation = Simulation(policy, team(), _START)
-    simulation.hear(signal_of(policy, _START, severity="P1"), _START)
+    simulation.hear(signal_of(_START, severity="P1"), _START)
     simulation.finish(timedelta(days=30))
     took_s = time.process_time() - began
     pages = len(simulation.happened)

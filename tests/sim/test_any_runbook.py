@@ -27,7 +27,7 @@ def played(policy, play, level):
         ack_after=timedelta(minutes=7),
         resolve_after=timedelta(hours=30),
     )
-    simulation.hear(signal_of(policy, START, scenario=play, severity=level), START)
+    simulation.hear(signal_of(START, scenario=play, severity=level), START)
     simulation.finish()
     return simulation
 

@@ -134,8 +134,7 @@ def register(app: typer.Typer, settings_of: SettingsOf) -> None:
 @contextlib.contextmanager
 def _exported(since: str, server: str, token: str) -> Iterator[Path]:
     """Lend a file with what a server recorded; it is gone afterwards."""
-    if virtual.duration_of("--since", since) is None:
-        return
+    virtual.duration_of("--since", since)
     with tempfile.TemporaryDirectory(prefix="tocsin-backtest-") as folder:
         path = Path(folder) / "recorded.jsonl"
         remote = Remote(server, token)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -75,10 +76,14 @@ def register(app: typer.Typer, settings_of: SettingsOf) -> None:
         if signals is not None and (scenario or severity):
             what = "--scenario" if scenario else "--severity"
             fail(f"{what} says what goes wrong, and so does --signals.", code=virtual.UNUSABLE)
+        level = virtual.level_of(stage, severity) if severity else ""
+        declared = stage.compiled.policy.severities
+        if declared and not (level or scenario or signals):
+            level = declared[0].level
         options = _Options(
             stage,
             _scenario(stage, scenario) if scenario else None,
-            virtual.level_of(stage, severity) if severity else "",
+            level,
             virtual.duration_of("--ack-after", ack_after, none="never"),
             virtual.duration_of("--resolve-after", resolve_after, none="never"),
             start,
@@ -102,28 +107,18 @@ def register(app: typer.Typer, settings_of: SettingsOf) -> None:
                 typer.echo(f"Drawn: {html}")
 
 
+@dataclass(frozen=True)
 class _Options:
     """What was asked for, understood."""
 
-    def __init__(
-        self,
-        stage: Stage,
-        scenario: Play | None,
-        severity: str,
-        ack_after: dt.timedelta | None,
-        resolve_after: dt.timedelta | None,
-        start: dt.datetime | None,
-        lasts: dt.timedelta | None,
-        zone: dt.tzinfo,
-    ) -> None:
-        self.stage = stage
-        self.scenario = scenario
-        self.severity = severity
-        self.ack_after = ack_after
-        self.resolve_after = resolve_after
-        self.start = start
-        self.lasts = lasts
-        self.zone = zone
+    stage: Stage
+    scenario: Play | None
+    severity: str
+    ack_after: dt.timedelta | None
+    resolve_after: dt.timedelta | None
+    start: dt.datetime | None
+    lasts: dt.timedelta | None
+    zone: dt.tzinfo
 
     @property
     def title(self) -> str:
@@ -161,18 +156,18 @@ def _played(options: _Options, recording: Recording | None) -> tuple[Simulation,
 
     if recording is not None:
         return _replayed(options, recording, begun, start)
-    level = options.severity
-    if options.scenario is None and not level and policy.severities:
-        level = options.severity = policy.severities[0].level
     simulation = begun(start)
-    signal = signal_of(policy, start, scenario=options.scenario, severity=level)
+    signal = signal_of(start, scenario=options.scenario, severity=options.severity)
     simulation.hear(signal, start)
     simulation.finish(options.lasts)
     return simulation, start
 
 
 def _replayed(
-    options: _Options, recording: Recording, begun: Any, start: dt.datetime
+    options: _Options,
+    recording: Recording,
+    begun: Callable[[dt.datetime], Simulation],
+    start: dt.datetime,
 ) -> tuple[Simulation, dt.datetime]:
     simulation: Simulation | None = None
     shift = dt.timedelta()

@@ -25,13 +25,6 @@ if TYPE_CHECKING:
     from tocsin.core.surroundings import Surroundings
     from tocsin.sim.recording import Recorded
 
-_DESK_INPUTS = (
-    inp.IncidentDeclared,
-    inp.SignalReceived,
-    inp.AlertLapsed,
-    inp.SilencesChanged,
-)
-
 
 class Humans(StrEnum):
     """When people do in a replay what they did to an incident.
@@ -103,10 +96,7 @@ class Replay:
         """Take one recorded input; what people did to an incident was given at the start."""
         if recorded.at > self.world.at:
             self.advance(recorded.at)
-        if recorded.silence is not None:
-            self.world.silence(recorded.silence, turns=False)
-        elif isinstance(recorded.input, _DESK_INPUTS):
-            self.world.tell_desk(recorded.desk, recorded.input)
+        self.world.take(recorded)
 
     def advance(self, to: datetime) -> None:
         """Let time pass: timers fire, and people do what they are going to do."""

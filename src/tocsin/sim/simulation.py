@@ -11,12 +11,8 @@ import msgspec
 from tocsin.core.events import IncidentOpened, PageAsked
 from tocsin.core.inputs import (
     Acknowledged,
-    AlertLapsed,
-    IncidentDeclared,
     ResolvedByPerson,
     Signal,
-    SignalReceived,
-    SilencesChanged,
 )
 from tocsin.sim.world import World
 
@@ -33,7 +29,6 @@ LASTS_MAX = timedelta(days=30)
 """How long a simulation goes on at most when nobody says how long."""
 SERVICE = "simulation"
 _NOBODY = "Somebody"
-_DESK_INPUTS = (SignalReceived, AlertLapsed, SilencesChanged, IncidentDeclared)
 
 
 class Happened(msgspec.Struct, frozen=True):
@@ -76,13 +71,7 @@ class Simulation:
     def take(self, recorded: Recorded) -> bool:
         """Take one input of a recording; False for what people did: people are modelled here."""
         self.advance(recorded.at)
-        if recorded.silence is not None:
-            self.world.silence(recorded.silence, turns=False)
-        elif isinstance(recorded.input, _DESK_INPUTS):
-            self.world.tell_desk(recorded.desk, recorded.input)
-        else:
-            return False
-        return True
+        return self.world.take(recorded)
 
     def advance(self, to: datetime) -> None:
         """Let time pass, and people act in it; an instant that is over changes nothing."""
@@ -132,9 +121,7 @@ class Simulation:
         heappush(self._planned, (at, len(self.happened), incident, what))
 
 
-def signal_of(
-    policy: Policy, at: datetime, *, scenario: Play | None = None, severity: str = ""
-) -> Signal:
+def signal_of(at: datetime, *, scenario: Play | None = None, severity: str = "") -> Signal:
     """Return the signal that begins a simulated incident.
 
     It says the scenario's symptoms in the runbook's own words, and the severity as a label.

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from tocsin.core.events import Event
     from tocsin.core.policy import Policy
     from tocsin.core.surroundings import Surroundings
+    from tocsin.sim.recording import Recorded
 
 _LAPSE_GRACE = timedelta(seconds=LAPSE_GRACE_S)
 _REMEMBERED_MAX = 200_000
@@ -183,6 +184,17 @@ class World:
     def tell_desk(self, service: str, received: DeskInput) -> None:
         """Give a desk any other input."""
         self._run("desk", service, received)
+
+    def take(self, recorded: Recorded) -> bool:
+        """Take one record of what reached a server; False for what people did to an incident."""
+        if recorded.silence is not None:
+            # That its desks looked at it is a record of its own.
+            self.silence(recorded.silence, turns=False)
+        elif recorded.input is None or recorded.incident:
+            return False
+        else:
+            self._run("desk", recorded.desk, recorded.input)
+        return True
 
     def act(self, incident: str, received: IncidentInput) -> str:
         """Give an incident an input; return its refusal, or ""."""
