@@ -45,10 +45,6 @@ class _Alert(msgspec.Struct):
 _DECODER = msgspec.json.Decoder(_Alert)
 
 
-class _Invalid(Exception):  # noqa: N818 - never leaves this module
-    """The alert can be read but means nothing: <why>."""
-
-
 class Unfit(ValueError):  # noqa: N818 - it says what the alert is
     """One alert cannot be read, or means nothing: <why>, in a sentence."""
 
@@ -62,18 +58,9 @@ def read_alerts(body: bytes, at: datetime, key: str) -> Received:
     rejected: list[Rejected] = []
     for raw in split_members(body, "alerts"):
         try:
-            alert = _DECODER.decode(raw)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            rejected.append(Rejected(raw, why_unreadable(error, raw)))
-            continue
-        try:
-            signal = _signal(alert, at, key)
-            if holds_nul(raw):
-                _refuse_nul(signal)
-        except _Invalid as error:
+            signals.append(read_alert(raw, at, key))
+        except Unfit as error:
             rejected.append(Rejected(raw, str(error)))
-        else:
-            signals.append(signal)
     return Received(tuple(signals), _gathered(rejected), SOURCE, key)
 
 
@@ -89,13 +76,12 @@ def _gathered(rejected: list[Rejected]) -> tuple[Rejected, ...]:
 def read_alert(raw: bytes, at: datetime, key: str) -> Signal:
     """Return the signal of one alert that came at ``at``; raises Unfit."""
     try:
-        signal = _signal(_DECODER.decode(raw), at, key)
-        if holds_nul(raw):
-            _refuse_nul(signal)
+        alert = _DECODER.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Unfit(why_unreadable(error, raw)) from error
-    except _Invalid as error:
-        raise Unfit(str(error)) from error
+    signal = _signal(alert, at, key)
+    if holds_nul(raw):
+        _refuse_nul(signal)
     return signal
 
 
@@ -103,13 +89,13 @@ def times_of(
     starts_at: datetime | None, ends_at: datetime | None, at: datetime
 ) -> tuple[datetime, datetime]:
     """Return when an alert begins and ends, of what its sender said; raises Unfit."""
-    try:
-        found = _times(_Alert(starts_at=starts_at, ends_at=ends_at), at)
-    except _Invalid as error:
-        raise Unfit(str(error)) from error
-    if found[0] > found[1]:
+    begins, ends = _instant(starts_at, "startsAt"), _instant(ends_at, "endsAt")
+    if begins is None:
+        begins = at if ends is None else min(at, ends)
+    ends = ends or at + RESOLVE_TIMEOUT
+    if begins > ends:
         raise Unfit("start time must be before end time")
-    return found
+    return begins, ends
 
 
 def fingerprint_of(labels: dict[str, str]) -> str:
@@ -128,17 +114,15 @@ def fingerprint_of(labels: dict[str, str]) -> str:
 def _signal(alert: _Alert, at: datetime, key: str) -> Signal:
     labels = {name: value for name, value in (alert.labels or {}).items() if value}
     annotations = {name: value or "" for name, value in (alert.annotations or {}).items()}
-    starts_at, ends_at = _times(alert, at)
-    if starts_at > ends_at:
-        raise _Invalid("start time must be before end time")
+    starts_at, ends_at = times_of(alert.starts_at, alert.ends_at, at)
     for name in labels:
         if not _LABEL_NAME.fullmatch(name):
-            raise _Invalid(f"invalid label set: invalid name {name[:80]!a}")
+            raise Unfit(f"invalid label set: invalid name {name[:80]!a}")
     if not labels:
-        raise _Invalid("at least one label pair required")
+        raise Unfit("at least one label pair required")
     for name in annotations:
         if not _LABEL_NAME.fullmatch(name):
-            raise _Invalid(f"invalid annotations: invalid name {name[:80]!a}")
+            raise Unfit(f"invalid annotations: invalid name {name[:80]!a}")
     return Signal(
         fingerprint=fingerprint_of(labels),
         source=SOURCE,
@@ -152,23 +136,15 @@ def _signal(alert: _Alert, at: datetime, key: str) -> Signal:
     )
 
 
-def _times(alert: _Alert, at: datetime) -> tuple[datetime, datetime]:
-    starts_at = _instant(alert.starts_at, "startsAt")
-    ends_at = _instant(alert.ends_at, "endsAt")
-    if starts_at is None:
-        starts_at = at if ends_at is None else min(at, ends_at)
-    return starts_at, ends_at or at + RESOLVE_TIMEOUT
-
-
 def _instant(moment: datetime | None, name: str) -> datetime | None:
     if moment is None or moment.year == _UNSET_YEAR:
         return None
     if moment.tzinfo is None:
-        raise _Invalid(f"{name} has no time zone")
+        raise Unfit(f"{name} has no time zone")
     try:
         return moment.astimezone(UTC)
     except OverflowError:
-        raise _Invalid(f"{name} is beyond the year 9999") from None
+        raise Unfit(f"{name} is beyond the year 9999") from None
 
 
 def _title(labels: dict[str, str], annotations: dict[str, str]) -> str:
@@ -187,4 +163,4 @@ def _web_address(url: str | None) -> str:
 def _refuse_nul(signal: Signal) -> None:
     for text in (*signal.labels.values(), *signal.annotations.values(), signal.url):
         if "\0" in text:
-            raise _Invalid("It holds the character U+0000, which is no text.")
+            raise Unfit("It holds the character U+0000, which is no text.")
