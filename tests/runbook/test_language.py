@@ -160,6 +160,22 @@ def test_a_sentence_in_prose_escalates_every_level():
     assert rules_of(text) == [(every, Clock.UNACKNOWLEDGED, 900, ("secondary on-call",))]
 
 
+@pytest.mark.parametrize("steps", ["lead", "lead \u2192 (1 h) CTO"])
+def test_every_line_of_a_paragraph_that_begins_with_a_level_is_a_chain_of_its_own(steps):
+    first = f"P0: on-call \u2192 (15 min) team {steps}"
+    second = f"P1: on-call \u2192 (30 min) support {steps}"
+    apart = sorted(rules_of(f"{first}\n\n{second}"))
+    assert sorted(rules_of(f"{first}\n{second}")) == apart
+    assert (("P1",), Clock.UNRESOLVED, 1800, ("support lead",)) in apart
+
+
+@pytest.mark.parametrize("broken", ["\u2192\n", "\n\u2192 "])
+def test_a_chain_goes_on_over_the_end_of_a_line_at_an_arrow(broken):
+    head = "On-call \u2192 team lead (15 min) \u2192 manager (30 min)"
+    tail = "director (1 h) \u2192 CTO (2 h)"
+    assert rules_of(f"{head} {broken}{tail}") == rules_of(f"{head} \u2192 {tail}")
+
+
 def test_times_in_column_headers_are_rules():
     text = (
         "| Severity | Primary | Escalation (1h) |\n|---|---|---|\n"

@@ -315,13 +315,20 @@ class _Reader:
         lines = _lines_of(text)
         if len(lines) > 1 and all(self._criteria.is_step(line) for line in lines):
             return [self._criteria.unlabelled(line) for line in lines]
-        if len(lines) > 1 and all(len(ARROWS.split(line.plain)) > 2 for line in lines):
+        if len(lines) > 1 and all(map(self._is_chain, lines)):
             return lines
         pieces = re.split(r"(?<=;)\s+", text.plain)
         if len(pieces) > 1 and all(delay_of(p) is not None and targets_in(p) for p in pieces):
             bare = (piece.rstrip(" ;.") for piece in pieces)
             return [msgspec.structs.replace(text, plain=words, lead="") for words in bare]
         return []
+
+    def _is_chain(self, line: Inline) -> bool:
+        """Say whether arrows lead through a line from a level or a role, and it ends in one."""
+        pieces = ARROWS.split(line.plain)
+        is_whole = all(piece.strip() for piece in pieces)
+        starts_anew = self._account.named(line.before_colon) is not None
+        return is_whole and len(pieces) > (1 if starts_anew else 2)
 
     def _is_unmarked_list(self, text: Inline) -> bool:
         """Say whether every line begins with a level or a role, as list items without bullets do."""
