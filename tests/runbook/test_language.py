@@ -593,6 +593,16 @@ def test_a_second_scheme_steps_back_and_says_so():
     assert "T103" in codes(result)
 
 
+def test_levels_that_differ_only_in_how_they_are_written_are_one_scheme():
+    declared = "# R\n\n## Severity\n\n### SEV-1\n- x\n\n### SEV-2\n- y\n"
+    other = declared.replace("SEV-", "Sev ") + "\n## Escalation\n\n- Sev 1: page the boss at once\n"
+    result = compile_runbook({"a.md": declared, "b.md": other})
+    assert "T103" not in codes(result)
+    [rule] = result.policy.escalations
+    assert rule.to == ("boss",)
+    assert rule.severity == (result.policy.severities[0].level,)
+
+
 def test_order_of_sections_does_not_matter():
     path = "## Escalation path\n\n1. **Engineer**: first response\n2. **Lead**: for P1+\n\n- P1: escalate after 1 hour\n"
     before = compiled(f"# R\n\n{path}\n{LEVELS}\n").policy.escalations

@@ -101,6 +101,11 @@ class Scheme(msgspec.Struct, frozen=True):
         """Return the levels in the document's own words, worst first."""
         return tuple(level.level for level in self.levels)
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Return the levels as they are compared: ``SEV-1`` and ``Sev 1`` are one."""
+        return tuple(level.key for level in self.levels)
+
     def named_in(self, text: str) -> Named | None:
         """Return the levels these words name, or None if they speak of none."""
         family = self.levels[0].family if self.levels else ""
@@ -114,7 +119,6 @@ class Scheme(msgspec.Struct, frozen=True):
         return None
 
     def _numbered(self, text: str, family: str) -> Named | None:
-        keys = [level.key for level in self.levels]
         chosen: set[int] = set()
         undeclared: list[str] = []
         short: list[str] = []
@@ -134,7 +138,7 @@ class Scheme(msgspec.Struct, frozen=True):
                 chosen.update(range(at + 1))
                 short.append(match[0].strip())
             elif match["down"]:
-                chosen.update(range(at, len(keys)))
+                chosen.update(range(at, len(self.levels)))
                 short.append(match[0].strip())
             elif above and not match["also"]:
                 chosen.update(range(at))
@@ -147,7 +151,7 @@ class Scheme(msgspec.Struct, frozen=True):
 
     def _signs(self, match: re.Match[str], family: str) -> tuple[list[int], list[str]]:
         """Return the places of the levels a mention spells out, and what it names besides."""
-        keys = [level.key for level in self.levels]
+        keys = self.keys
         if f"{family}{match['low'].casefold()}" not in keys:
             return [], [match["one"].strip()]
         signs = [match["low"], match["high"] or ""]

@@ -101,7 +101,7 @@ class Reading:
         if self._is_read:
             return
         self._scheme, self._is_read = scheme, True
-        if self.severities.levels and self.severities.scheme != scheme:
+        if self.severities.levels and self.severities.scheme.keys != scheme.keys:
             self._step_back(scheme)
         if self.is_alert:
             play = read_alert_document(self.document, scheme, self.notes)
@@ -222,8 +222,6 @@ class Reading:
 
     def _step_back(self, scheme: Scheme) -> None:
         """Let another document's scheme decide; this one's rules would be read wrongly by it."""
-        if self.severities.scheme.words == scheme.words:
-            return
         self.in_force = False
         for level in self.severities.levels:
             for line in (level.source.line, *(c.source.line for c in level.criteria)):
